@@ -1,0 +1,1 @@
+"""The lake: landing, typed parquet, manifests and the row ledger."""

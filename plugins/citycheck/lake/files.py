@@ -1,0 +1,61 @@
+"""Writing so that nobody ever sees half a file."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from citycheck.errors import DiskFull
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path to write to; on success it replaces `path` in one step, on failure it is gone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with telling_disk_full(path):
+            yield temporary
+            fsync(temporary)
+            os.replace(temporary, path)
+            fsync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def telling_disk_full(path: Path) -> Iterator[None]:
+    """Turn "no space left", whoever says it, into one sentence."""
+    try:
+        yield
+    except Exception as error:
+        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+        if full or "No space left on device" in str(error):
+            raise DiskFull(
+                f"{path}: no space is left on the disk; nothing was changed. Free some space and run the task again."
+            ) from None
+        raise
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON with sorted keys, in one step."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def fsync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def fsync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

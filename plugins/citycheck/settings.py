@@ -1,0 +1,84 @@
+"""Where things are and how this deployment behaves: one typed object, read from CITYCHECK_* once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_PROJECT = Path(__file__).resolve().parents[2]
+
+
+class Settings(BaseSettings):
+    """Each field can be set by an environment variable of the same name, prefixed CITYCHECK_."""
+
+    model_config = SettingsConfigDict(env_prefix="CITYCHECK_", frozen=True)
+
+    project: Path = _PROJECT
+    """The checkout: dags/, dbt_project/, expectations/, cities/."""
+    home: Path = _PROJECT / "var"
+    """Everything that runs produce, one folder a city."""
+    sources: Path = _PROJECT.parent / "shared" / "data"
+    """Where source files may lie beside the project; absent is fine, pinned addresses are used then."""
+    city: str = "quzhou_sample"
+    """The city of runs that name none."""
+    time_zone: str = "Asia/Shanghai"
+    """Time zone of the schedules; a half-year begins and ends on its clocks."""
+    retry_delay_seconds: int = 300
+    """How long a task waits before it asks a busy source, or for a feed that must come first, again."""
+    dbt_threads: int = 2
+    duckdb_memory_limit: str = "4GB"
+
+    @property
+    def cities(self) -> Path:
+        return self.project / "cities"
+
+    @property
+    def expectations(self) -> Path:
+        return self.project / "expectations"
+
+    @property
+    def dbt_project(self) -> Path:
+        return self.project / "dbt_project"
+
+    def city_home(self, city: str) -> CityHome:
+        return CityHome(self.home / city)
+
+
+@dataclass(frozen=True)
+class CityHome:
+    """The folders of one city."""
+
+    root: Path
+
+    @property
+    def landing(self) -> Path:
+        return self.root / "landing"
+
+    @property
+    def lake(self) -> Path:
+        return self.root / "lake"
+
+    @property
+    def warehouse(self) -> Path:
+        return self.root / "warehouse"
+
+    @property
+    def releases(self) -> Path:
+        return self.root / "releases"
+
+    @property
+    def data_docs(self) -> Path:
+        return self.root / "data_docs"
+
+    @property
+    def work(self) -> Path:
+        """Unfinished business: anything here may be deleted between runs."""
+        return self.root / "work"
+
+
+@lru_cache
+def settings() -> Settings:
+    return Settings()
