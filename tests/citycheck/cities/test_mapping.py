@@ -1,0 +1,227 @@
+"""The mapping engine: what a profile makes of a file, and what it says of a file that it cannot read."""
+
+import csv
+import io
+import json
+from datetime import datetime
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from citycheck.errors import BadInput
+
+HEADER = "编号,时间,类别,经度,纬度,评价\n"
+GOOD = "A1,2026-03-01 08:00:00,路灯,118.87,28.97,5\n"
+
+
+def test_a_good_row_becomes_typed_utc_and_coded(town):
+    town.send(HEADER + GOOD)
+    counts, [row] = town.map()
+    assert (counts[0].file, counts[0].rows_in, counts[0].rows_duplicate) == ("hotline/reports.csv", 1, 0)
+    assert row["report_id"] == "A1"
+    assert row["reported_at"] == datetime(2026, 3, 1, 0, 0)
+    assert row["category_code"] == "street_light"
+    assert (row["lon"], row["lat"], row["rating"]) == (118.87, 28.97, 5)
+    assert (row["source_file"], row["source_row"], row["mapping_errors"]) == ("hotline/reports.csv", 1, None)
+
+
+@pytest.mark.parametrize(
+    ("row", "errors", "column"),
+    [
+        ("A1,2026-03-01 08:00:00,飞碟,118.87,28.97,5", "unknown_code:category_code", "category_code"),
+        ("A1,2026-13-01 08:00:00,路灯,118.87,28.97,5", "bad_value:version_at;bad_value:reported_at", "reported_at"),
+        ("A1,2026-03-01 08:00:00,路灯,east,28.97,5", "bad_value:lon", "lon"),
+        ("A1,2026-03-01 08:00:00,路灯,nan,28.97,5", "bad_value:lon", "lon"),
+        ("A1,2026-03-01 08:00:00,路灯,118.87,28.97,4.5", "bad_value:rating", "rating"),
+        (",2026-03-01 08:00:00,路灯,118.87,28.97,5", "missing_key:report_id", "report_id"),
+        ("A1,2026-03-01 08:00:00, \u3000,118.87,28.97,5", "bad_value:category_code", "category_code"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_null_and_says_why(town, row, errors, column):
+    town.send(HEADER + row + "\n")
+    _, [mapped] = town.map()
+    assert mapped["mapping_errors"] == errors
+    assert mapped[column] is None
+
+
+def test_a_blank_that_is_allowed_is_unknown_without_error(town):
+    town.send(HEADER + "A1,2026-03-01 08:00:00,路灯,,,不评价\n")
+    _, [row] = town.map()
+    assert (row["lon"], row["lat"], row["rating"], row["mapping_errors"]) == (None, None, None, None)
+
+
+def test_exact_duplicates_are_dropped_and_counted(town):
+    town.send(HEADER + GOOD + GOOD, "a.csv")
+    town.send(HEADER + GOOD, "b.csv")
+    counts, rows = town.map()
+    assert [(c.file, c.rows_in, c.rows_duplicate) for c in counts] == [("hotline/a.csv", 2, 1), ("hotline/b.csv", 1, 1)]
+    assert len(rows) == 1
+
+
+def test_the_same_key_with_other_content_is_not_a_duplicate(town):
+    town.send(HEADER + GOOD + GOOD.replace(",5\n", ",4\n"))
+    counts, rows = town.map()
+    assert (counts[0].rows_duplicate, len(rows)) == (0, 2)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "gb18030", "big5", "utf-16"])
+def test_other_encodings_are_read_when_declared(town, encoding):
+    town.table["encoding"] = encoding
+    header = HEADER if encoding != "big5" else "編號,時間,類別,經度,緯度,評價\n"
+    if encoding == "big5":
+        for column, name in zip(town.columns.values(), ["編號", "時間", "時間", "類別", "經度", "緯度", "評價"], strict=True):
+            column["from"] = name
+        town.columns["category_code"]["values"] = {"路燈": "street_light"}
+    good = GOOD if encoding != "big5" else GOOD.replace("路灯", "路燈")
+    town.send((header + good).encode(encoding))
+    _, [row] = town.map()
+    assert (row["category_code"], row["mapping_errors"]) == ("street_light", None)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_column(town):
+    town.send((HEADER + GOOD).encode("utf-8-sig"))
+    _, [row] = town.map()
+    assert row["report_id"] == "A1"
+
+
+def test_wrong_encoding_names_the_byte(town):
+    town.send(HEADER.encode() + GOOD.encode("gb18030"))
+    with pytest.raises(BadInput, match=r"hotline/reports\.csv: byte \d+ is not utf-8; .*Correct `encoding`"):
+        town.map()
+
+
+def test_missing_column_names_the_nearest(town):
+    town.send(HEADER.replace("类别", "类别名") + GOOD)
+    with pytest.raises(BadInput, match=r"the column '类别', which becomes repair_reports.category_code, is missing; the nearest is '类别名'"):
+        town.map()
+
+
+def test_a_column_named_twice_is_refused(town):
+    town.send(HEADER.replace("评价", "经度") + GOOD)
+    with pytest.raises(BadInput, match="names '经度' twice"):
+        town.map()
+
+
+def test_a_ragged_row_is_told_by_its_line_and_shows_nothing_of_it(town):
+    town.send(HEADER + GOOD + "A2,2026-03-01 08:00:00,13800001111\n")
+    with pytest.raises(BadInput, match=r"reports\.csv: cannot be read as csv .*Line: 3") as caught:
+        town.map()
+    assert "13800001111" not in str(caught.value)
+
+
+def test_truncated_parquet_is_told(town):
+    path = town.root / "whole.parquet"
+    pq.write_table(pa.table({"编号": ["A1"] * 1000}), path)
+    town.table.update(files="*.parquet", format="parquet")
+    town.send(path.read_bytes()[:-20], "cut.parquet")
+    with pytest.raises(BadInput, match=r"hotline/cut\.parquet: cannot be read as parquet .*send it again"):
+        town.map()
+
+
+def test_truncated_geojson_is_told(town):
+    town.table.update(files="*.json", format="geo")
+    town.send('{"type": "FeatureCollection", "features": [{"type": "Fea', "cut.json")
+    with pytest.raises(BadInput, match=r"hotline/cut\.json: cannot be read as geo"):
+        town.map()
+
+
+def test_points_of_geojson_give_lon_and_lat(town):
+    town.table.update(files="*.json", format="geo")
+    town.columns["lon"], town.columns["lat"] = {"geometry": "lon"}, {"geometry": "lat"}
+    properties = {"编号": "A1", "时间": "2026-03-01 08:00:00", "类别": "噪音", "评价": 3}
+    feature = {"type": "Feature", "properties": properties, "geometry": {"type": "Point", "coordinates": [118.5, 28.5]}}
+    town.send(json.dumps({"type": "FeatureCollection", "features": [feature]}), "points.json")
+    _, [row] = town.map()
+    assert (row["lon"], row["lat"], row["rating"], row["category_code"]) == (118.5, 28.5, 3, "noise")
+
+
+def test_a_file_without_header_takes_the_names_of_the_profile(town):
+    town.table["header"] = ["编号", "时间", "类别", "经度", "纬度", "评价"]
+    town.send(GOOD)
+    _, [row] = town.map()
+    assert row["report_id"] == "A1"
+
+
+def test_patterns_prefix_first_and_constants(town):
+    town.columns["report_id"] = {"from": "编号", "prefix": "x-"}
+    town.columns["stated_county_name"] = {
+        "from": "类别",
+        "patterns": [{"match": "路.", "to": "甲区"}],
+        "unmapped": "unknown",
+    }
+    town.columns["channel"] = {"value": "O'Neil"}
+    town.columns["department"] = {"from": "时间", "first": 4}
+    town.send(HEADER + GOOD + GOOD.replace("路灯", "噪音").replace("A1", "A2"))
+    _, rows = town.map()
+    assert [r["report_id"] for r in rows] == ["x-A1", "x-A2"]
+    assert [r["stated_county_name"] for r in rows] == ["甲区", None]
+    assert {r["channel"] for r in rows} == {"O'Neil"}
+    assert {r["department"] for r in rows} == {"2026"}
+    assert {r["mapping_errors"] for r in rows} == {None}
+
+
+def correction(**more):
+    guard = {"column": "经度", "between": [28.0, 30.0], "share_min": 0.9}
+    return {"reason": "the header is swapped", "swap": ["经度", "纬度"], "guard": guard} | more
+
+
+def test_a_swapped_header_is_corrected(town):
+    town.table["corrections"] = [correction()]
+    town.send(HEADER + "A1,2026-03-01 08:00:00,路灯,28.97,118.87,5\n")
+    _, [row] = town.map()
+    assert (row["lon"], row["lat"]) == (118.87, 28.97)
+
+
+def test_the_guard_trips_once_the_source_is_fixed(town):
+    town.table["corrections"] = [correction()]
+    town.send(HEADER + GOOD)
+    with pytest.raises(BadInput, match=r"the correction \"the header is swapped\" no longer fits.*remove the correction"):
+        town.map()
+
+
+def test_a_guard_is_not_checked_outside_its_half_years(town):
+    town.table["corrections"] = [correction(swap=None, set_null=["经度"], where={"纬度": "0"})]
+    town.table["corrections"][0]["guard"]["half_years"] = ["2025H1", "2025H2"]
+    town.send(HEADER + GOOD)
+    _, [row] = town.map()
+    assert row["lon"] == 118.87
+
+
+def test_the_default_point_becomes_unknown(town):
+    town.table["corrections"] = [
+        {
+            "reason": "default point",
+            "set_null": ["经度", "纬度"],
+            "where": {"经度": "118.5", "纬度": "28.5"},
+            "guard": {"column": "经度", "between": [118.5, 118.5], "share_min": 0.3},
+        }
+    ]
+    town.send(HEADER + GOOD + "A2,2026-03-01 08:00:00,路灯,118.5,28.5,5\n")
+    _, rows = town.map()
+    assert [(r["lon"], r["lat"]) for r in rows] == [(118.87, 28.97), (None, None)]
+
+
+def test_nothing_is_left_when_mapping_fails(town):
+    town.send(HEADER.replace("类别", "其他") + GOOD)
+    with pytest.raises(BadInput):
+        town.map()
+    assert not (town.root / "mapped.parquet").exists()
+
+
+texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=12)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(texts, texts, texts, texts), max_size=12))
+def test_whatever_a_row_holds_it_is_accounted_for(town, cells):
+    """No text can lose a row, add one, or stop the mapping."""
+    written = io.StringIO()
+    writer = csv.writer(written, lineterminator="\n")
+    writer.writerows([a, "2026-03-01 08:00:00", b, c, "28.97", d] for a, b, c, d in cells)
+    town.send(HEADER + written.getvalue())
+    counts, rows = town.map()
+    assert sum(c.rows_in for c in counts) == len(cells)
+    assert sum(c.rows_in - c.rows_duplicate for c in counts) == len(rows)

@@ -1,0 +1,79 @@
+"""A profile with a mistake ends in one sentence that names the file, the line and the key."""
+
+import pytest
+
+from citycheck.cities.profile import City, load_city
+from citycheck.errors import BadInput
+from citycheck.settings import settings
+
+
+def refused(town, message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        town.city()
+
+
+def test_the_profile_of_the_fixture_is_right(town):
+    assert town.city().profile.name.zh == "小城"
+
+
+def test_a_typo_in_a_key_names_the_line_and_the_nearest_key(town):
+    town.written["time_zne"] = town.written.pop("time_zone")
+    refused(town, r"profile\.yml, line \d+: time_zone: Field required|time_zne: there is no such key; did you mean 'time_zone'")
+
+
+def test_an_unknown_key_deep_inside_names_its_line(town):
+    town.columns["lon"] = {"from": "经度", "tmes": 2}
+    city = town.folder / "profile.yml"
+    with pytest.raises(BadInput) as caught:
+        town.city()
+    line = next(n for n, text in enumerate(city.read_text("utf-8").splitlines(), 1) if "tmes" in text)
+    assert f"line {line}: " in str(caught.value)
+    assert "did you mean 'times'" in str(caught.value)
+
+
+def test_a_column_that_the_lake_does_not_have(town):
+    town.columns["categry_code"] = town.columns.pop("category_code")
+    refused(town, "the table repair_reports has no column 'categry_code'; did you mean 'category_code'")
+
+
+def test_a_required_column_that_is_not_mapped(town):
+    del town.columns["reported_at"]
+    refused(town, r"needs the column\(s\) reported_at")
+
+
+def test_a_time_zone_that_is_none(town):
+    town.written["time_zone"] = "Asia/Quzhou"
+    refused(town, "'Asia/Quzhou' is no time zone")
+
+
+def test_a_table_of_an_undeclared_source(town):
+    town.table["source"] = "hotlin"
+    refused(town, "names the source 'hotlin', which is not declared")
+
+
+def test_text_that_is_no_yaml_names_the_line(town):
+    (town.folder / "profile.yml").write_text("city: town\nname: {zh: 小城\nen: Town\n", "utf-8")
+    with pytest.raises(BadInput, match=r"profile\.yml: line \d+ is not YAML"):
+        City(town.folder)
+
+
+def test_a_value_table_that_is_not_there(town):
+    town.columns["category_code"] = {"from": "类别", "values_table": "codes.csv"}
+    with pytest.raises(BadInput, match=r"codes\.csv: the profile names this table, but there is no such file"):
+        town.city().value_table("codes.csv")
+
+
+def test_the_fingerprint_follows_the_profile_and_its_tables(town):
+    before = town.city().fingerprint()
+    (town.folder / "codes.csv").write_text("from,to\n路灯,street_light\n", "utf-8")
+    assert town.city().fingerprint() != before
+
+
+def test_an_unknown_city_names_those_that_are_known():
+    with pytest.raises(BadInput, match=r"City 'tainann' is not known: expected one of .*Did you mean tainan\?"):
+        load_city("tainann")
+
+
+@pytest.mark.parametrize("path", sorted(settings().cities.glob("*/profile.yml")), ids=lambda p: p.parent.name)
+def test_every_city_of_the_project_has_a_right_profile(path):
+    assert City(path.parent).profile.city == path.parent.name
