@@ -1,0 +1,93 @@
+"""The half-yearly index: ready? → dbt → gate → stage → publish, in one graph an operator can read."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import AssetAll, AssetOrTimeSchedule, Metadata, PokeReturnValue, dag, task
+from airflow.sdk.exceptions import AirflowSkipException
+from shared import DEFAULTS, HALF_YEARLY, LAKE, PARAMS, RELEASE, START, run_of
+
+ABOUT = """
+### From the lake to the release
+
+Runs when all four feeds of a half-year have been accepted, and on the half-year's end as a watchdog: that run waits for
+the feeds, and turns red when they do not come. A build never touches what is published; the same inputs give the same
+bytes, and what is released already from the same inputs is skipped.
+
+**When a task is red**, its log ends in one sentence that names what is wrong and the remedy.
+
+| task | what it does | when it is red |
+|---|---|---|
+| `ready` | writes down exactly which deliveries, standard and code the build is made from | a feed has nothing accepted: run its `ingest_…` DAG for the half-year |
+| `dbt_build` | builds and tests every model in one dbt process; its log and its return value list each | a model or a test failed: the log names it; correct it and clear the task |
+| `gate` | checks every mart with Great Expectations | a mart is not plausible: open Data Docs; if the data is wrong, ingest it again |
+| `stage` | writes the complete bundle aside | a disk is full: free space and clear the task |
+| `publish` | lets the bundle become the next version, in one step | see the log; readers still see the release before |
+
+Parameters: `half_year` (such as 2026H1; otherwise the run's data interval) and `city`. Past half-years: a backfill from
+the UI, or `airflow backfill create --dag-id half_yearly_index --from-date 2025-01-01 --to-date 2026-07-01 --max-active-runs 1`
+(in order, so that each finds the half-year before it).
+"""
+
+
+@dag(
+    description="The lake of a half-year → marts → release",
+    schedule=AssetOrTimeSchedule(timetable=HALF_YEARLY, assets=AssetAll(*LAKE.values())),
+    start_date=START,
+    catchup=False,
+    max_active_runs=1,
+    params=PARAMS,
+    default_args=DEFAULTS,
+    tags=["index", "citycheck"],
+    doc_md=ABOUT,
+)
+def half_yearly_index() -> None:
+    @task.sensor(mode="reschedule", poke_interval=600, timeout=timedelta(days=30).total_seconds(), inlets=list(LAKE.values()))
+    def ready(**context: Any) -> PokeReturnValue:
+        from citycheck.errors import NotReady
+        from citycheck.steps import index
+
+        city, half_year = run_of(context)
+        try:
+            build = index.freeze(city, half_year)
+        except NotReady as missing:
+            if context["dag_run"].run_type != "scheduled":
+                raise
+            print(f"Waiting: {missing}")
+            return PokeReturnValue(is_done=False)
+        if index.is_released(build):
+            raise AirflowSkipException(f"{city} {half_year}: the current release was made from exactly these inputs.")
+        return PokeReturnValue(is_done=True, xcom_value={"city": city, "half_year": half_year, "id": build.id})
+
+    @task
+    def dbt_build(build: dict[str, str]) -> list[dict[str, Any]]:
+        from citycheck.steps import index
+
+        return index.run_dbt(index.Build(**build))
+
+    @task
+    def gate(build: dict[str, str]) -> dict[str, Any]:
+        from citycheck.steps import index
+
+        return index.gate_marts(index.Build(**build))
+
+    @task
+    def stage(build: dict[str, str]) -> None:
+        from citycheck.steps import index
+
+        index.stage(index.Build(**build))
+
+    @task(outlets=[RELEASE])
+    def publish(build: dict[str, str]) -> Any:
+        from citycheck.steps import index
+
+        release = index.publish(index.Build(**build))
+        yield Metadata(RELEASE, extra={**build, "version": release.version, "fingerprint": release.fingerprint})
+
+    build = ready()
+    dbt_build(build) >> gate(build) >> stage(build) >> publish(build)
+
+
+half_yearly_index()

@@ -1,0 +1,75 @@
+"""What the DAGs have in common: the schedule, the parameters, the assets, the retry rules. Airflow's skin, no work."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from airflow.sdk import (
+    Asset,
+    CronDataIntervalTimetable,
+    ExceptionRetryPolicy,
+    Param,
+    RetryAction,
+    RetryRule,
+)
+
+from citycheck import period
+from citycheck.settings import settings
+
+FEEDS = ("communities", "facilities", "survey", "repair_reports")
+LAKE = {feed: Asset(name=f"lake_{feed}", uri=f"citycheck://lake/{feed}", group="lake") for feed in FEEDS}
+RELEASE = Asset(name="release", uri="citycheck://release/index", group="release")
+
+TIME_ZONE = settings().time_zone
+HALF_YEARLY = CronDataIntervalTimetable("0 0 1 1,7 *", timezone=TIME_ZONE)
+START = datetime(2015, 1, 1, tzinfo=ZoneInfo(TIME_ZONE))
+
+PARAMS = {
+    "half_year": Param(
+        None,
+        type=["null", "string"],
+        pattern="^[0-9]{4}H[12]$",
+        title="Half-year / 半年度",
+        description="Such as 2026H1. Empty: the half-year of the run's data interval. / 留空则取运行的数据区间。",
+    ),
+    "city": Param(
+        None,
+        type=["null", "string"],
+        pattern="^[a-z0-9_]+$",
+        title="City / 城市",
+        description="A folder of cities/. Empty: the deployment's city. / 留空则为本部署的城市。",
+    ),
+}
+
+# A source that is busy, or a feed that must come first, may be there later; a bad input will not get better.
+DEFAULTS = {
+    "owner": "citycheck",
+    "retries": 5,
+    "retry_delay": timedelta(seconds=settings().retry_delay_seconds),
+    "execution_timeout": timedelta(minutes=30),
+    "retry_policy": ExceptionRetryPolicy(
+        rules=[
+            RetryRule(
+                exception=["citycheck.errors.SourceUnavailable", "citycheck.errors.NotReady"], action=RetryAction.RETRY
+            ),
+            RetryRule(exception="citycheck.errors.CitycheckError", action=RetryAction.FAIL),
+        ]
+    ),
+}
+
+
+def run_of(context: dict[str, Any]) -> tuple[str, str]:
+    """The city and the half-year that a run is about."""
+    params = context["params"]
+    events = [
+        str(event.extra["half_year"])
+        for events in (context.get("triggering_asset_events") or {}).values()
+        for event in events
+        if event.extra.get("half_year")
+    ]
+    half_year = period.resolve(
+        params, events, context.get("data_interval_start"), context.get("data_interval_end"), ZoneInfo(TIME_ZONE)
+    )
+    return params.get("city") or settings().city, str(half_year)

@@ -1,0 +1,304 @@
+"""From the lake to a release: freeze the inputs → build → gate → stage → publish, one half-year at a time.
+
+A build is named by a hash of everything it is made from. Whatever is interrupted can be run again: the same
+inputs give the same build, and the same build gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from citycheck import __version__, standard
+from citycheck.cities.profile import City, load_city
+from citycheck.duck import spatial_extension_path
+from citycheck.errors import BadInput, CitycheckError, NotReady
+from citycheck.lake import store
+from citycheck.lake.files import fsync_folder, replacing, telling_disk_full, write_json
+from citycheck.lake.tables import FEEDS, tables
+from citycheck.period import HalfYear, utc_naive
+from citycheck.release import publish as releases
+from citycheck.settings import CityHome, settings
+
+_LEDGER = pa.schema(
+    [(name, pa.string()) for name in ("feed", "table_name", "half_year", "delivery", "source_file")]
+    + [(name, pa.int64()) for name in ("rows_in", "rows_accepted", "rows_quarantined", "rows_duplicate")]
+)
+_QUARANTINE = pa.schema([("feed", pa.string()), ("table_name", pa.string()), ("reason_code", pa.string()), ("rows", pa.int64())])
+
+
+class BuildFailed(CitycheckError):
+    """dbt ended with an error or a failed test."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """One build of a city's marts: where it works and where it lies when it is complete."""
+
+    city: str
+    half_year: str
+    id: str
+
+    @property
+    def home(self) -> CityHome:
+        return settings().city_home(self.city)
+
+    @property
+    def work(self) -> Path:
+        return self.home.work / "index" / self.half_year / self.id
+
+    @property
+    def inputs(self) -> Path:
+        return self.work / "inputs.json"
+
+    @property
+    def dbt_target(self) -> Path:
+        return self.work / "dbt"
+
+    @property
+    def staged(self) -> Path:
+        return self.home.releases / ".staging" / f"{self.half_year}-{self.id}"
+
+    @property
+    def database(self) -> Path:
+        return self.home.warehouse / self.half_year / f"{self.id}.duckdb"
+
+
+def freeze(city: str, half_year: str) -> Build:
+    """Write down exactly what the build is made from. Raises `NotReady` when a feed has nothing accepted."""
+    about, home, period = load_city(city), settings().city_home(city), HalfYear.parse(half_year)
+    manifests = [store.read_manifest(home, feed, half_year) for feed in about.profile.provided_feeds]
+    for manifest in manifests:
+        for table, entry in manifest["tables"].items():
+            path = home.lake / entry["accepted"]
+            if not path.is_file() or store.sha256(path) != entry["accepted_sha256"]:
+                raise BadInput(
+                    f"{path}: is not the file that was accepted for {table}; expected SHA-256 {entry['accepted_sha256'][:12]}…. "
+                    f"Run ingest_{manifest['feed']} with half_year={half_year} again."
+                )
+    provenance = _provenance(about, home, period, manifests)
+    written = json.dumps(provenance, ensure_ascii=False, sort_keys=True)
+    build = Build(city, half_year, hashlib.sha256(written.encode()).hexdigest()[:16])
+    build.work.mkdir(parents=True, exist_ok=True)
+    _write_table(build.work / "ledger.parquet", [row for m in manifests for row in m["ledger"]], _LEDGER)
+    _write_table(build.work / "quarantine.parquet", _quarantine(manifests), _QUARANTINE)
+    files = {
+        table: [str(home.lake / m["tables"][table]["accepted"]) for m in manifests if table in m["tables"]]
+        for table in tables()
+    }
+    for table, paths in files.items():
+        if not paths:
+            empty = build.work / f"{table}.empty.parquet"
+            _write_table(empty, [], tables()[table].schema)
+            paths.append(str(empty))
+    files |= {"ledger": [str(build.work / "ledger.parquet")], "quarantine": [str(build.work / "quarantine.parquet")]}
+    write_json(build.inputs, {"provenance": provenance, "files": files})
+    return build
+
+
+def is_released(build: Build) -> bool:
+    """Whether the current release of the half-year was made from exactly these inputs."""
+    current = releases.current(build.home.releases, build.half_year)
+    if current is None:
+        return False
+    written = json.loads((current.path / "provenance.json").read_text(encoding="utf-8"))
+    return bool(written.get("build") == build.id)
+
+
+def run_dbt(build: Build) -> list[dict[str, Any]]:
+    """Build and test every model in one dbt process; returns one row a node. The database appears only when all passed.
+
+    Raises `BuildFailed` with the first failed node and where its log is.
+    """
+    unfinished = build.home.warehouse / ".building" / f"{build.half_year}-{build.id}-{os.getpid()}.duckdb"
+    unfinished.parent.mkdir(parents=True, exist_ok=True)
+    build.database.parent.mkdir(parents=True, exist_ok=True)
+    environment = os.environ | {
+        "CITYCHECK_DUCKDB": str(unfinished),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "DO_NOT_TRACK": "1",
+    }
+    project = str(settings().dbt_project)
+    command = [
+        sys.executable, "-m", "dbt.cli.main", "build", "--project-dir", project, "--profiles-dir", project,
+        "--vars", json.dumps(_dbt_vars(build)), "--target-path", str(build.dbt_target),
+        "--log-path", str(build.dbt_target), "--no-use-colors", "--threads", str(settings().dbt_threads),
+    ]  # fmt: skip
+    try:
+        with telling_disk_full(unfinished):
+            status = subprocess.run(command, env=environment, check=False).returncode
+            results = _results(build)
+            if status != 0:
+                raise _failure(build, results)
+            os.replace(unfinished, build.database)
+            fsync_folder(build.database.parent)
+    finally:
+        for left in unfinished.parent.glob(f"{unfinished.name}*"):
+            left.unlink()
+    return results
+
+
+def gate_marts(build: Build) -> dict[str, Any]:
+    """Run the mart gate on the candidate; returns the failed checks of severity `warn`."""
+    from citycheck.quality.gate import gate_marts as check
+
+    about = load_city(build.city)
+    verdict = check(
+        build.database, settings().expectations / "marts", {**about.profile.box.model_dump()}, build.work, build.home.data_docs
+    )
+    return {"warnings": len(verdict.warnings)}
+
+
+def stage(build: Build) -> Path:
+    """Write the complete bundle of the candidate beside the releases, where nobody looks for it."""
+    from citycheck.release.bundle import stage as write_bundle
+
+    inputs = json.loads(build.inputs.read_text(encoding="utf-8"))
+    shutil.rmtree(build.staged, ignore_errors=True)
+    build.staged.parent.mkdir(parents=True, exist_ok=True)
+    with telling_disk_full(build.staged):
+        return write_bundle(
+            build.database, build.dbt_target / "manifest.json", build.staged, {**inputs["provenance"], "build": build.id}
+        )
+
+
+def publish(build: Build) -> releases.Release:
+    """Publish what is staged, and let the warehouse's pointer follow. The same content is published once."""
+    release = releases.publish(build.staged, build.home.releases, build.half_year)
+    link = build.home.warehouse / f"{build.half_year}.duckdb"
+    temporary = link.with_name(f".{link.name}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(build.database.relative_to(build.home.warehouse))
+    os.replace(temporary, link)
+    return release
+
+
+def _provenance(about: City, home: CityHome, period: HalfYear, manifests: list[dict[str, Any]]) -> dict[str, Any]:
+    profile = about.profile
+    cut_off = period.end(profile.zone) + timedelta(days=standard.parameter("cut_off_lag_days"))
+    previous = releases.current(home.releases, str(period.previous))
+    return {
+        "city": profile.city,
+        "city_name": profile.name.model_dump(),
+        "is_synthetic": profile.is_synthetic,
+        "half_year": str(period),
+        "period": {"start": period.start(profile.zone).isoformat(), "end": period.end(profile.zone).isoformat()},
+        "cut_off": cut_off.isoformat(),
+        "standard_version": standard.version(),
+        "code": {"version": __version__, "commit": _commit()},
+        "profile_sha256": about.fingerprint(),
+        "sources": {name: {"title": s.title, "licence": s.licence} for name, s in profile.sources.items()},
+        "known_gaps": [gap.model_dump() for gap in profile.known_gaps],
+        "feeds_provided": profile.provided_feeds,
+        "feeds_missing": [feed for feed in FEEDS if feed not in profile.provided_feeds],
+        "inputs": [
+            {key: m[key] for key in ("feed", "delivery", "recipe", "files", "absent_periods", "warnings")}
+            | {
+                "tables": {
+                    table: {"sha256": entry["accepted_sha256"], "rows": entry["accepted_rows"]}
+                    for table, entry in m["tables"].items()
+                }
+            }
+            for m in manifests
+        ],
+        "previous_release": None
+        if previous is None
+        else {"half_year": str(period.previous), "version": previous.version, "fingerprint": previous.fingerprint},
+    }
+
+
+def _commit() -> str:
+    """The commit of the code that runs, with `+changes` when the checkout differs from it; `unknown` outside git."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(settings().project), *words], capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    try:
+        commit = git("rev-parse", "HEAD")
+        return commit + ("+changes" if git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _quarantine(manifests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {"feed": m["feed"], "table_name": table, "reason_code": reason, "rows": rows}
+        for m in manifests
+        for table, entry in m["tables"].items()
+        for reason, rows in entry["quarantined_by_reason"].items()
+    ]
+
+
+def _write_table(path: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
+    with replacing(path) as temporary:
+        pq.write_table(pa.Table.from_pylist(rows, schema=schema), temporary)
+
+
+def _dbt_vars(build: Build) -> dict[str, Any]:
+    if not build.inputs.is_file():
+        raise NotReady(f"{build.half_year}: the inputs of build {build.id} are not written down. Run the task `ready` first.")
+    frozen = json.loads(build.inputs.read_text(encoding="utf-8"))
+    profile, period = load_city(build.city).profile, HalfYear.parse(build.half_year)
+    end = period.end(profile.zone)
+    previous = frozen["provenance"]["previous_release"]
+    moments = {
+        "period_start": utc_naive(period.start(profile.zone)),
+        "period_end": utc_naive(end),
+        "cut_off": utc_naive(end + timedelta(days=standard.parameter("cut_off_lag_days"))),
+    }
+    return {
+        "city": build.city,
+        "city_name_zh": profile.name.zh,
+        "city_name_en": profile.name.en,
+        "is_synthetic": profile.is_synthetic,
+        "half_year": build.half_year,
+        "previous_half_year": str(period.previous),
+        **{name: moment.isoformat(sep=" ") for name, moment in moments.items()},
+        "projected_crs": profile.projected_crs,
+        "provided_kinds": profile.provided_kinds,
+        "inputs": {name: ", ".join(f"'{path}'" for path in paths) for name, paths in frozen["files"].items()},
+        "previous_release": str(build.home.releases / previous["half_year"] / str(previous["version"])) if previous else "",
+        "spatial_extension": str(spatial_extension_path()),
+    }
+
+
+def _results(build: Build) -> list[dict[str, Any]]:
+    path = build.dbt_target / "run_results.json"
+    if not path.is_file():
+        return []
+    return [
+        {
+            "node": result["unique_id"],
+            "status": result["status"],
+            "seconds": round(result["execution_time"], 3),
+            "message": result["message"],
+        }
+        for result in json.loads(path.read_text(encoding="utf-8"))["results"]
+    ]
+
+
+def _failure(build: Build, results: list[dict[str, Any]]) -> BuildFailed:
+    failed = [r for r in results if r["status"] in ("error", "fail", "runtime error")]
+    if not failed:
+        return BuildFailed(
+            f"{build.half_year}: dbt did not start. Read {build.dbt_target / 'dbt.log'}, correct the project and clear the task."
+        )
+    first = failed[0]
+    told = " ".join(str(first["message"]).split())[:300]
+    return BuildFailed(
+        f"{build.half_year}: {len(failed)} of {len(results)} dbt nodes failed, first {first['node']} ({told}). "
+        f"Read {build.dbt_target / 'dbt.log'}, correct the model or the data and clear the task."
+    )

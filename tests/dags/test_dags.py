@@ -1,0 +1,155 @@
+"""The DAGs: they load fast and clean, look like the design's picture, and know their half-year."""
+
+import ast
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from citycheck.settings import settings
+
+DAGS = settings().project / "dags"
+TAGS = {"citycheck", "ingest", "index"}
+SHAPES = {
+    "ingest_communities": ["land", "map_rows", "gate", "accept"],
+    "ingest_facilities": ["land", "map_rows", "gate", "accept"],
+    "ingest_survey": ["land", "map_rows", "gate", "accept"],
+    "ingest_repair_reports": ["land", "map_rows", "gate", "accept"],
+    "half_yearly_index": ["ready", "dbt_build", "gate", "stage", "publish"],
+}
+
+
+@pytest.fixture(scope="module")
+def bag():
+    from airflow.dag_processing.dagbag import DagBag
+
+    sys.path.insert(0, str(DAGS))
+    try:
+        yield DagBag(dag_folder=str(DAGS))
+    finally:
+        sys.path.remove(str(DAGS))
+
+
+def test_the_dags_load_without_error(bag):
+    assert bag.import_errors == {}
+    assert set(bag.dags) == set(SHAPES)
+
+
+@pytest.mark.parametrize("dag_id", SHAPES)
+def test_a_dag_is_one_line_of_tasks_in_the_order_of_the_design(bag, dag_id):
+    dag = bag.dags[dag_id]
+    assert [task.task_id for task in dag.topological_sort()] == SHAPES[dag_id]
+    for before, after in zip(SHAPES[dag_id], SHAPES[dag_id][1:], strict=False):
+        assert after in dag.get_task(before).downstream_task_ids
+
+
+@pytest.mark.parametrize("dag_id", SHAPES)
+def test_a_dag_says_what_to_do_when_a_task_is_red(bag, dag_id):
+    dag = bag.dags[dag_id]
+    assert "When a task is red" in dag.doc_md
+    for task in dag.tasks:
+        assert f"| `{task.task_id}` |" in dag.doc_md
+        assert task.owner == "citycheck"
+        assert task.retries >= 1
+        assert task.execution_timeout or task.task_type.endswith("Sensor") or task.task_id == "ready"
+    assert set(dag.tags) <= TAGS
+    assert not dag.catchup
+
+
+@pytest.mark.parametrize("dag_id", SHAPES)
+def test_the_schedule_is_the_half_year_in_the_zone_of_the_city(bag, dag_id):
+    from airflow.timetables.base import TimeRestriction
+    from airflow.serialization.encoders import coerce_to_core_timetable
+    from pendulum import instance
+
+    info = coerce_to_core_timetable(bag.dags[dag_id].timetable).next_dagrun_info(
+        last_automated_data_interval=None,
+        restriction=TimeRestriction(earliest=instance(datetime(2026, 1, 15, tzinfo=UTC)), latest=None, catchup=True),
+    )
+    assert info.data_interval.start == datetime(2026, 6, 30, 16, tzinfo=UTC)
+    assert info.data_interval.end == datetime(2026, 12, 31, 16, tzinfo=UTC)
+
+
+def test_the_index_starts_when_all_four_feeds_are_accepted(bag):
+    condition = bag.dags["half_yearly_index"].timetable.asset_condition
+    assert type(condition).__name__ == "AssetAll"
+    uris = {asset.uri for asset in condition.objects}
+    assert uris == {f"citycheck://lake/{feed}" for feed in ("communities", "facilities", "survey", "repair_reports")}
+
+
+def test_a_bad_input_fails_at_once_and_a_busy_source_is_tried_again(bag):
+    from airflow.sdk import RetryAction
+
+    from citycheck.errors import BadInput, DiskFull, GateFailed, NotReady, SourceUnavailable
+
+    policy = bag.dags["ingest_survey"].get_task("land").retry_policy
+    decided = {
+        error: policy.evaluate(error("…"), try_number=1, max_tries=5).action
+        for error in (SourceUnavailable, NotReady, BadInput, GateFailed, DiskFull)
+    }
+    assert decided == {
+        SourceUnavailable: RetryAction.RETRY,
+        NotReady: RetryAction.RETRY,
+        BadInput: RetryAction.FAIL,
+        GateFailed: RetryAction.FAIL,
+        DiskFull: RetryAction.FAIL,
+    }
+
+
+def event(half_year):
+    return SimpleNamespace(extra={"half_year": half_year, "city": "quzhou_sample"})
+
+
+def test_a_run_takes_its_half_year_from_parameter_event_or_interval(bag):
+    import shared
+
+    start, end = datetime(2025, 12, 31, 16, tzinfo=UTC), datetime(2026, 6, 30, 16, tzinfo=UTC)
+    interval = {"data_interval_start": start, "data_interval_end": end}
+    assert shared.run_of({"params": {"half_year": "2024H2", "city": "tainan"}} | interval) == ("tainan", "2024H2")
+    assert shared.run_of({"params": {}, "triggering_asset_events": {"a": [event("2025H1")]}})[1] == "2025H1"
+    assert shared.run_of({"params": {}} | interval) == (settings().city, "2026H1")
+
+
+@pytest.mark.parametrize("file", sorted(DAGS.glob("*.py")), ids=lambda p: p.name)
+def test_a_dag_file_imports_fast_and_nothing_heavy(file):
+    code = (
+        "import sys, time; start = time.process_time(); import airflow.sdk; sdk = time.process_time() - start\n"
+        f"sys.path.insert(0, {str(DAGS)!r}); start = time.process_time()\n"
+        f"import runpy; runpy.run_path({str(file)!r})\n"
+        "heavy = {'pandas', 'duckdb', 'dbt', 'great_expectations', 'numpy', 'pyarrow'} & set(sys.modules)\n"
+        "print(sorted(heavy))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().splitlines()[-1] == "[]", done.stdout
+
+
+@pytest.mark.parametrize("file", sorted(DAGS.glob("*.py")), ids=lambda p: p.name)
+def test_a_dag_file_holds_no_work_and_is_short(file):
+    source = file.read_text("utf-8")
+    assert len(source.splitlines()) <= 125
+    imported = {
+        name.split(".")[0]
+        for node in ast.walk(ast.parse(source))
+        for name in (
+            [alias.name for alias in node.names] if isinstance(node, ast.Import)
+            else [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        )
+    }  # fmt: skip
+    assert imported <= {"__future__", "typing", "datetime", "zoneinfo", "airflow", "citycheck", "shared"}
+
+
+def test_no_dag_is_named_like_a_dbt_module():
+    assert not [path for path in Path(DAGS).glob("dbt_*.py")]
+
+
+def test_an_interval_of_another_length_is_no_half_year(bag):
+    import shared
+
+    from citycheck.errors import BadInput
+
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    with pytest.raises(BadInput):
+        shared.run_of({"params": {}, "data_interval_start": start, "data_interval_end": start + timedelta(days=7)})
