@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import AssetAll, AssetOrTimeSchedule, Metadata, PokeReturnValue, dag, task
+from airflow.sdk import Metadata, dag, task
 from airflow.sdk.exceptions import AirflowSkipException
-from shared import DEFAULTS, HALF_YEARLY, LAKE, PARAMS, RELEASE, START, run_of
+from shared import DEFAULTS, LAKE, PARAMS, RELEASE, START, WHEN_ACCEPTED, run_of
 
 ABOUT = """
 ### From the lake to the release
 
-Runs when all four feeds of a half-year have been accepted, and on the half-year's end as a watchdog: that run waits for
-the feeds, and turns red when they do not come. A build never touches what is published; the same inputs give the same
+Runs when all four feeds of a half-year have been accepted: their assets start it. The run of the schedule, at the
+half-year's end, is there for backfills; it skips itself when the feeds are not there yet. A build never touches what is published; the same inputs give the same
 bytes, and what is released already from the same inputs is skipped.
 
 **When a task is red**, its log ends in one sentence that names what is wrong and the remedy.
@@ -34,18 +33,18 @@ the UI, or `airflow backfill create --dag-id half_yearly_index --from-date 2025-
 
 @dag(
     description="The lake of a half-year → marts → release",
-    schedule=AssetOrTimeSchedule(timetable=HALF_YEARLY, assets=AssetAll(*LAKE.values())),
+    schedule=WHEN_ACCEPTED,
     start_date=START,
     catchup=False,
-    max_active_runs=1,
+    max_active_runs=1,  # in order: each half-year is compared with the one before it
     params=PARAMS,
     default_args=DEFAULTS,
     tags=["index", "citycheck"],
     doc_md=ABOUT,
 )
 def half_yearly_index() -> None:
-    @task.sensor(mode="reschedule", poke_interval=600, timeout=timedelta(days=30).total_seconds(), inlets=list(LAKE.values()))
-    def ready(**context: Any) -> PokeReturnValue:
+    @task(inlets=list(LAKE.values()))
+    def ready(**context: Any) -> dict[str, str]:
         from citycheck.errors import NotReady
         from citycheck.steps import index
 
@@ -53,13 +52,12 @@ def half_yearly_index() -> None:
         try:
             build = index.freeze(city, half_year)
         except NotReady as missing:
-            if context["dag_run"].run_type != "scheduled":
-                raise
-            print(f"Waiting: {missing}")
-            return PokeReturnValue(is_done=False)
+            if context["dag_run"].run_type == "scheduled":
+                raise AirflowSkipException(f"{missing} The assets of the feeds will start a run of their own.") from None
+            raise
         if index.is_released(build):
             raise AirflowSkipException(f"{city} {half_year}: the current release was made from exactly these inputs.")
-        return PokeReturnValue(is_done=True, xcom_value={"city": city, "half_year": half_year, "id": build.id})
+        return {"city": city, "half_year": half_year, "id": build.id}
 
     @task
     def dbt_build(build: dict[str, str]) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow.sdk import Metadata, dag, task
+from airflow.sdk.exceptions import AirflowSkipException
 from shared import DEFAULTS, FEEDS, HALF_YEARLY, LAKE, PARAMS, START, run_of
 
 ABOUT = """
@@ -47,6 +48,8 @@ def ingest(feed: str) -> None:
             from citycheck.steps import ingest
 
             city, half_year = run_of(context)
+            if context["dag_run"].run_type == "scheduled" and not ingest.covers(city, half_year):
+                raise AirflowSkipException(f"{city}: its sources do not cover {half_year}.")
             delivery = ingest.land(city, feed, half_year, received_at=datetime.now(UTC))
             return {"city": city, "feed": feed, "half_year": half_year, "delivery_id": delivery}
 

@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo
 
 from airflow.sdk import (
     Asset,
+    AssetAll,
+    AssetOrTimeSchedule,
     CronDataIntervalTimetable,
     ExceptionRetryPolicy,
     Param,
@@ -23,8 +25,10 @@ LAKE = {feed: Asset(name=f"lake_{feed}", uri=f"citycheck://lake/{feed}", group="
 RELEASE = Asset(name="release", uri="citycheck://release/index", group="release")
 
 TIME_ZONE = settings().time_zone
-HALF_YEARLY = CronDataIntervalTimetable("0 0 1 1,7 *", timezone=TIME_ZONE)
-START = datetime(2015, 1, 1, tzinfo=ZoneInfo(TIME_ZONE))
+START = datetime(2000, 1, 1, tzinfo=ZoneInfo(TIME_ZONE))
+HALF_YEARLY = CronDataIntervalTimetable("0 0 1 1,7 *", timezone=TIME_ZONE) if settings().scheduled else None
+ALL_FEEDS = AssetAll(*LAKE.values())
+WHEN_ACCEPTED = AssetOrTimeSchedule(timetable=HALF_YEARLY, assets=ALL_FEEDS) if HALF_YEARLY else ALL_FEEDS
 
 PARAMS = {
     "half_year": Param(

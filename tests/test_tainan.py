@@ -30,7 +30,7 @@ def raw_reports(shared_data):
 def villages(shared_data):
     """Code → polygon, decoded from the TopoJSON by hand."""
     from shapely import make_valid
-    from shapely.geometry import Polygon
+    from shapely.geometry import MultiPolygon, Polygon
 
     topology = json.loads((shared_data / "tainan/boundaries_population/cunli.topo.json").read_text("utf-8"))
     scale, origin = np.array(topology["transform"]["scale"]), np.array(topology["transform"]["translate"])
@@ -43,9 +43,9 @@ def villages(shared_data):
     [layer] = topology["objects"].values()
     found = {}
     for geometry in layer["geometries"]:
-        assert geometry["type"] == "Polygon"
-        outer, *holes = [ring(r) for r in geometry["arcs"]]
-        found[geometry["properties"]["VILLCODE"]] = make_valid(Polygon(outer, holes))
+        parts = [geometry["arcs"]] if geometry["type"] == "Polygon" else geometry["arcs"]
+        polygons = [Polygon(ring(outer), [ring(hole) for hole in holes]) for outer, *holes in parts]
+        found[geometry["properties"]["VILLCODE"]] = make_valid(MultiPolygon(polygons))
     return found
 
 
@@ -136,7 +136,7 @@ def test_residents_within_500_m_of_a_park_equal_an_independent_recount(marts, sh
     tree = cKDTree(np.column_stack(to_metres.transform(parks["X座標"], parks["Y座標"])))
     distance, _ = tree.query(np.column_stack(to_metres.transform(people["lon"], people["lat"])))
     expected = people[(distance <= 500) & people["village"].notna()].groupby("village")["residents"].sum()
-    column = "residents_within_500_m_any" if any_park else "residents_within_500_m"
+    column = "residents_any_within_500_m" if any_park else "residents_within_500_m"
     found = marts.execute(
         f"select area_id, {column} from marts.kind_access where area_level = 'community' and kind_code = 'F17'"
     ).fetchall()

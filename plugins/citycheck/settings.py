@@ -26,6 +26,8 @@ class Settings(BaseSettings):
     """The city of runs that name none."""
     time_zone: str = "Asia/Shanghai"
     """Time zone of the schedules; a half-year begins and ends on its clocks."""
+    scheduled: bool = True
+    """Whether the DAGs run by themselves at the end of a half-year; without, they run when they are triggered."""
     retry_delay_seconds: int = 300
     """How long a task waits before it asks a busy source, or for a feed that must come first, again."""
     dbt_threads: int = 2

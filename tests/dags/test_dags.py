@@ -54,7 +54,7 @@ def test_a_dag_says_what_to_do_when_a_task_is_red(bag, dag_id):
         assert f"| `{task.task_id}` |" in dag.doc_md
         assert task.owner == "citycheck"
         assert task.retries >= 1
-        assert task.execution_timeout or task.task_type.endswith("Sensor") or task.task_id == "ready"
+        assert task.execution_timeout
     assert set(dag.tags) <= TAGS
     assert not dag.catchup
 

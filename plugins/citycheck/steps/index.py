@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from citycheck.cities.profile import City, load_city
 from citycheck.duck import spatial_extension_path
 from citycheck.errors import BadInput, CitycheckError, NotReady
 from citycheck.lake import store
+from citycheck.lake.landing import exclusive
 from citycheck.lake.files import fsync_folder, replacing, telling_disk_full, write_json
 from citycheck.lake.tables import FEEDS, tables
 from citycheck.period import HalfYear, utc_naive
@@ -68,7 +69,7 @@ class Build:
 
     @property
     def staged(self) -> Path:
-        return self.home.releases / ".staging" / f"{self.half_year}-{self.id}"
+        return self.work / "bundle"
 
     @property
     def database(self) -> Path:
@@ -121,6 +122,11 @@ def run_dbt(build: Build) -> list[dict[str, Any]]:
 
     Raises `BuildFailed` with the first failed node and where its log is.
     """
+    with exclusive(build.work / ".lock"):
+        return _run_dbt(build)
+
+
+def _run_dbt(build: Build) -> list[dict[str, Any]]:
     unfinished = build.home.warehouse / ".building" / f"{build.half_year}-{build.id}-{os.getpid()}.duckdb"
     unfinished.parent.mkdir(parents=True, exist_ok=True)
     build.database.parent.mkdir(parents=True, exist_ok=True)
@@ -134,6 +140,7 @@ def run_dbt(build: Build) -> list[dict[str, Any]]:
         sys.executable, "-m", "dbt.cli.main", "build", "--project-dir", project, "--profiles-dir", project,
         "--vars", json.dumps(_dbt_vars(build)), "--target-path", str(build.dbt_target),
         "--log-path", str(build.dbt_target), "--no-use-colors", "--threads", str(settings().dbt_threads),
+        "--exclude-resource-type", "unit_test",  # they prove the formulas, not the data: `make test` runs them
     ]  # fmt: skip
     try:
         with telling_disk_full(unfinished):
@@ -153,20 +160,17 @@ def gate_marts(build: Build) -> dict[str, Any]:
     """Run the mart gate on the candidate; returns the failed checks of severity `warn`."""
     from citycheck.quality.gate import gate_marts as check
 
-    about = load_city(build.city)
-    verdict = check(
-        build.database, settings().expectations / "marts", {**about.profile.box.model_dump()}, build.work, build.home.data_docs
-    )
-    return {"warnings": len(verdict.warnings)}
+    parameters = {"half_year": build.half_year, "cut_off": _moments(build)["cut_off"]}
+    verdict = check(build.database, settings().expectations, parameters, build.work, build.home.data_docs)
+    return {"warnings": [f"{table}: {failed}" for table, failed in verdict.warnings]}
 
 
 def stage(build: Build) -> Path:
-    """Write the complete bundle of the candidate beside the releases, where nobody looks for it."""
+    """Write the complete bundle of the candidate in its work folder, where nobody reads it."""
     from citycheck.release.bundle import stage as write_bundle
 
     inputs = json.loads(build.inputs.read_text(encoding="utf-8"))
     shutil.rmtree(build.staged, ignore_errors=True)
-    build.staged.parent.mkdir(parents=True, exist_ok=True)
     with telling_disk_full(build.staged):
         return write_bundle(
             build.database, build.dbt_target / "manifest.json", build.staged, {**inputs["provenance"], "build": build.id}
@@ -190,15 +194,17 @@ def _provenance(about: City, home: CityHome, period: HalfYear, manifests: list[d
     previous = releases.current(home.releases, str(period.previous))
     return {
         "city": profile.city,
-        "city_name": profile.name.model_dump(),
+        "city_name_zh": profile.name.zh,
+        "city_name_en": profile.name.en,
         "is_synthetic": profile.is_synthetic,
         "half_year": str(period),
         "period": {"start": period.start(profile.zone).isoformat(), "end": period.end(profile.zone).isoformat()},
         "cut_off": cut_off.isoformat(),
         "standard_version": standard.version(),
-        "code": {"version": __version__, "commit": _commit()},
+        "code_version": __version__,
+        "code_commit": _commit(),
         "profile_sha256": about.fingerprint(),
-        "sources": {name: {"title": s.title, "licence": s.licence} for name, s in profile.sources.items()},
+        "sources": [{"name": name, "title": s.title, "licence": s.licence} for name, s in sorted(profile.sources.items())],
         "known_gaps": [gap.model_dump() for gap in profile.known_gaps],
         "feeds_provided": profile.provided_feeds,
         "feeds_missing": [feed for feed in FEEDS if feed not in profile.provided_feeds],
@@ -251,28 +257,30 @@ def _dbt_vars(build: Build) -> dict[str, Any]:
     if not build.inputs.is_file():
         raise NotReady(f"{build.half_year}: the inputs of build {build.id} are not written down. Run the task `ready` first.")
     frozen = json.loads(build.inputs.read_text(encoding="utf-8"))
-    profile, period = load_city(build.city).profile, HalfYear.parse(build.half_year)
-    end = period.end(profile.zone)
+    profile = load_city(build.city).profile
     previous = frozen["provenance"]["previous_release"]
-    moments = {
-        "period_start": utc_naive(period.start(profile.zone)),
-        "period_end": utc_naive(end),
-        "cut_off": utc_naive(end + timedelta(days=standard.parameter("cut_off_lag_days"))),
-    }
     return {
         "city": build.city,
         "city_name_zh": profile.name.zh,
         "city_name_en": profile.name.en,
         "is_synthetic": profile.is_synthetic,
         "half_year": build.half_year,
-        "previous_half_year": str(period.previous),
-        **{name: moment.isoformat(sep=" ") for name, moment in moments.items()},
+        "previous_half_year": str(HalfYear.parse(build.half_year).previous),
+        **{name: moment.isoformat(sep=" ") for name, moment in _moments(build).items()},
         "projected_crs": profile.projected_crs,
         "provided_kinds": profile.provided_kinds,
         "inputs": {name: ", ".join(f"'{path}'" for path in paths) for name, paths in frozen["files"].items()},
         "previous_release": str(build.home.releases / previous["half_year"] / str(previous["version"])) if previous else "",
         "spatial_extension": str(spatial_extension_path()),
     }
+
+
+def _moments(build: Build) -> dict[str, datetime]:
+    """Start and end of the half-year, and the cut-off after which versions are not used, as the lake writes time."""
+    zone, period = load_city(build.city).profile.zone, HalfYear.parse(build.half_year)
+    cut_off = period.end(zone) + timedelta(days=standard.parameter("cut_off_lag_days"))
+    moments = {"period_start": period.start(zone), "period_end": period.end(zone), "cut_off": cut_off}
+    return {name: utc_naive(moment) for name, moment in moments.items()}
 
 
 def _results(build: Build) -> list[dict[str, Any]]:

@@ -27,6 +27,12 @@ from citycheck.period import HalfYear, utc_naive
 from citycheck.settings import CityHome, settings
 
 
+def covers(city: str, half_year: str) -> bool:
+    """Whether the city's sources cover a half-year."""
+    profile = load_city(city).profile
+    return profile.first <= HalfYear.parse(half_year) <= profile.last
+
+
 def land(city: str, feed: str, half_year: str, received_at: datetime) -> str:
     """Bring the source's files into landing; returns the delivery's id."""
     home = settings().city_home(city)

@@ -1,0 +1,77 @@
+# Everything one does with this project. Needs python3 (3.11 or newer), make and a package registry; nothing else.
+
+PYTHON ?= python3
+VENV   ?= .venv
+CITY   ?= quzhou_sample
+UV     ?= uv
+
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check --quiet
+
+export PYTHONPATH := $(CURDIR)/plugins
+# No tool reports anything to anybody. The list is TELEMETRY_OFF of plugins/citycheck/local_airflow.py.
+export DO_NOT_TRACK := 1
+export DBT_SEND_ANONYMOUS_USAGE_STATS := false
+export GX_ANALYTICS_ENABLED := false
+export AIRFLOW__USAGE_DATA_COLLECTION__ENABLED := False
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev demo up down test test-fast lint format lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(VENV)/runtime.stamp ## Install what runs need into .venv
+setup-dev: $(VENV)/dev.stamp ## Install what tests and lints need besides
+
+demo: setup ## Airflow runs two half-years of the embedded city and prints the result; CITY=tainan for a real one
+	@$(PY) -m citycheck demo --city $(CITY)
+
+up: setup ## Start Airflow and its UI, and leave them running
+	@$(PY) -m citycheck up --city $(CITY)
+
+down: setup ## Stop what `make up` started
+	@$(PY) -m citycheck down
+
+test: setup-dev ## Run all tests
+	$(PY) -m pytest
+
+test-fast: setup-dev ## Run the tests that take no more than a moment
+	$(PY) -m pytest -m "not slow"
+
+lint: setup-dev ## Check style (ruff, sqlfluff) and types (mypy)
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m sqlfluff lint --disable-progress-bar dbt_project/models
+	$(PY) -m mypy plugins/citycheck
+
+format: setup-dev ## Bring Python files into the style that `make lint` checks
+	$(PY) -m ruff check --fix-only --quiet .
+	$(PY) -m ruff format .
+
+lock: ## Resolve requirements*.in again into the locks (needs uv); UPGRADE=--upgrade for newer versions
+	$(UV) pip compile $(RESOLVE) requirements.in --output-file requirements.lock
+	$(UV) pip compile $(RESOLVE) requirements-dev.in --output-file requirements-dev.lock
+
+# One resolution for Python 3.11 and every later one; wheels only; no name of a registry gets in.
+RESOLVE = --quiet --universal --python-version 3.11 --no-build --generate-hashes --no-annotate --no-emit-index-url \
+	--custom-compile-command "make lock" $(UPGRADE)
+
+clean: ## Remove what runs and tests have made, releases included (not .venv)
+	@if [ -f var/airflow/processes.json ] && [ -x $(PY) ]; then $(PY) -m citycheck down; fi
+	rm -rf var .pytest_cache .mypy_cache .ruff_cache .hypothesis dbt_project/target dbt_project/logs logs
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+# A stamp per lock: a changed lock is installed by the next command that needs it.
+$(VENV)/runtime.stamp: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "citycheck needs Python 3.11 or newer; $(PYTHON) is " + sys.version.split()[0] + ". Say which: make PYTHON=python3.12 ...")'
+	@echo "Installing into $(VENV): once, one to two minutes …"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install --require-hashes --no-deps -r requirements.lock
+	@$(PIP) check
+	@touch $@
+
+$(VENV)/dev.stamp: requirements-dev.lock $(VENV)/runtime.stamp
+	@$(PIP) install --require-hashes --no-deps -r requirements-dev.lock
+	@$(PIP) check
+	@touch $@

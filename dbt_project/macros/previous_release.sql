@@ -1,0 +1,23 @@
+{#-
+    A table of the previous half-year's release (var previous_release, its folder), as a subquery with the columns
+    {name: type}. Without a previous release the same columns, and no row.
+-#}
+{% macro previous_release_table(table, columns) -%}
+    {%- set folder = var('previous_release') -%}
+    (
+        select
+            {%- for column, type in columns.items() %}
+            cast({{ column if folder else 'null' }} as {{ type }}) as {{ column }}{{ ',' if not loop.last }}
+            {%- endfor %}
+        {%- if folder %}
+        from {{ parquet_file(folder ~ '/tables/' ~ table ~ '.parquet') }}
+        {%- else %}
+        where false
+        {%- endif %}
+    )
+{%- endmacro %}
+
+{#- A parquet file as a relation. -#}
+{% macro parquet_file(path) -%}{{ return(adapter.dispatch('parquet_file')(path)) }}{%- endmacro %}
+{% macro default__parquet_file(path) -%}parquet.`{{ path }}`{%- endmacro %}
+{% macro duckdb__parquet_file(path) -%}read_parquet('{{ path | replace("'", "''") }}'){%- endmacro %}

@@ -1,0 +1,157 @@
+{{ config(materialized='table') }}
+
+with
+
+indicators as (
+    select indicator_code, level as unit_level
+    from {{ ref('indicators') }}
+),
+
+community_areas as (
+    select * from {{ ref('int_community_areas') }}
+),
+
+unit_ratios as (
+    select
+        'community' as unit_level,
+        community_id as unit_id,
+        indicator_code,
+        numerator,
+        denominator,
+        n_observations,
+        missing_reason
+    from {{ ref('int_indicator_ratios') }}
+    union all
+    select
+        'county' as unit_level,
+        county_id as unit_id,
+        indicator_code,
+        numerator,
+        denominator,
+        n_observations,
+        missing_reason
+    from {{ ref('int_county_indicator_ratios') }}
+),
+
+-- what an area pools: its communities; for an indicator of level county, the counties that it lies in or consists of
+pooled_units as (
+    select area_level, area_id, 'community' as unit_level, community_id as unit_id, residents
+    from community_areas
+    union all
+    select area_level, area_id, 'county' as unit_level, county_id as unit_id, sum(residents) as residents
+    from community_areas
+    group by area_level, area_id, county_id
+),
+
+-- in an area where nobody lives every unit weighs the same
+weighted_units as (
+    select
+        area_level,
+        area_id,
+        unit_level,
+        unit_id,
+        case
+            when sum(residents) over (partition by area_level, area_id, unit_level) = 0 then 1
+            else residents
+        end as unit_weight
+    from pooled_units
+),
+
+unit_values as (
+    select
+        weighted_units.area_level,
+        weighted_units.area_id,
+        weighted_units.unit_weight,
+        indicators.indicator_code,
+        unit_ratios.numerator,
+        unit_ratios.denominator,
+        unit_ratios.n_observations,
+        case
+            when unit_ratios.indicator_code is null then 'no_denominator'
+            else unit_ratios.missing_reason
+        end as missing_reason
+    from weighted_units
+    inner join indicators
+        on indicators.unit_level = weighted_units.unit_level
+    left join unit_ratios
+        on unit_ratios.unit_level = weighted_units.unit_level
+            and unit_ratios.unit_id = weighted_units.unit_id
+            and unit_ratios.indicator_code = indicators.indicator_code
+),
+
+-- a unit without denominator has nothing to count, so nothing of it is missing
+pooled as (
+    select
+        area_level,
+        area_id,
+        indicator_code,
+        {{ exact_sum("case when missing_reason is null then numerator end") }} as numerator,
+        {{ exact_sum("case when missing_reason is null then denominator end") }} as denominator,
+        sum(n_observations) as n_observations,
+        {{ count_where("missing_reason is null") }} as units_with_value,
+        sum(case when missing_reason is null then unit_weight else 0 end) as weight_with_value,
+        sum(case when coalesce(missing_reason, '') <> 'no_denominator' then unit_weight else 0 end) as weight_to_count
+    from unit_values
+    group by area_level, area_id, indicator_code
+),
+
+reasons as (
+    select
+        area_level,
+        area_id,
+        indicator_code,
+        missing_reason,
+        sum(unit_weight) as unit_weight
+    from unit_values
+    where missing_reason is not null
+    group by area_level, area_id, indicator_code, missing_reason
+),
+
+ranked_reasons as (
+    select
+        *,
+        row_number() over (
+            partition by area_level, area_id, indicator_code
+            order by case when missing_reason = 'no_denominator' then 1 else 0 end, unit_weight desc, missing_reason
+        ) as reason_order
+    from reasons
+),
+
+main_reasons as (
+    select * from ranked_reasons
+    where reason_order = 1
+),
+
+judged as (
+    select
+        *,
+        units_with_value > 0
+        and {{ reaches_share('weight_with_value', 'weight_to_count', 'indicator_min_coverage') }} as is_available,
+        case
+            when weight_to_count > 0 then 100.0 * weight_with_value / weight_to_count
+            when units_with_value > 0 then 100.0
+            else 0.0
+        end as coverage_pct
+    from pooled
+),
+
+final as (
+    select
+        judged.area_level,
+        judged.area_id,
+        judged.indicator_code,
+        case when judged.is_available then judged.numerator end as numerator,
+        case when judged.is_available then judged.denominator end as denominator,
+        cast(coalesce(judged.n_observations, 0) as bigint) as n_observations,
+        cast(judged.coverage_pct as double) as coverage_pct,
+        case
+            when not judged.is_available then coalesce(main_reasons.missing_reason, 'coverage_below_minimum')
+        end as missing_reason
+    from judged
+    left join main_reasons
+        on main_reasons.area_level = judged.area_level
+            and main_reasons.area_id = judged.area_id
+            and main_reasons.indicator_code = judged.indicator_code
+)
+
+select * from final

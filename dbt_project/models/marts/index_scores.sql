@@ -1,0 +1,84 @@
+with
+
+area_index as (
+    select * from {{ ref('int_area_index') }}
+),
+
+areas as (
+    select * from {{ ref('areas') }}
+),
+
+bands as (
+    select * from {{ ref('bands') }}
+),
+
+community_spread as (
+    select * from {{ ref('int_community_spread') }}
+),
+
+previous_index as (
+    select * from {{ ref('int_previous_index') }}
+),
+
+-- areas with the same score share the best of their ranks, and the next rank is left out
+ranked as (
+    select
+        area_level,
+        area_id,
+        rank() over (partition by area_level order by index_score desc) as area_rank,
+        count(*) over (partition by area_level) as ranked_areas
+    from area_index
+    where status = 'ok'
+),
+
+reached_bands as (
+    select
+        area_index.area_level,
+        area_index.area_id,
+        max(bands.score_min) as score_min
+    from area_index
+    inner join bands
+        on bands.score_min <= area_index.index_score
+    group by area_index.area_level, area_index.area_id
+),
+
+final as (
+    select
+        areas.area_level,
+        areas.area_id,
+        areas.area_name,
+        areas.county_name,
+        area_index.index_score,
+        bands.band_code,
+        area_index.status,
+        area_index.weight_available_pct,
+        ranked.area_rank as rank,
+        ranked.ranked_areas,
+        area_index.index_score_equal_weights,
+        area_index.index_score_geometric,
+        community_spread.communities_below_60_pct,
+        community_spread.worst_tenth_score,
+        previous_index.previous_index_score,
+        area_index.index_score - previous_index.previous_index_score as index_change
+    from area_index
+    inner join areas
+        on areas.area_level = area_index.area_level
+            and areas.area_id = area_index.area_id
+    left join ranked
+        on ranked.area_level = area_index.area_level
+            and ranked.area_id = area_index.area_id
+    left join reached_bands
+        on reached_bands.area_level = area_index.area_level
+            and reached_bands.area_id = area_index.area_id
+    left join bands
+        on bands.score_min = reached_bands.score_min
+    left join community_spread
+        on community_spread.area_level = area_index.area_level
+            and community_spread.area_id = area_index.area_id
+    left join previous_index
+        on previous_index.area_level = area_index.area_level
+            and previous_index.area_id = area_index.area_id
+)
+
+select * from final
+order by area_level, area_id

@@ -1,0 +1,128 @@
+with
+
+access as (
+    select * from {{ ref('kind_access') }}
+    where area_level = 'community'
+),
+
+demand_access as (
+    select * from {{ ref('demand_access') }}
+),
+
+closed_in_reach as (
+    select * from {{ ref('int_closed_in_reach') }}
+),
+
+area_gaps as (
+    select * from {{ ref('int_area_gaps') }}
+),
+
+previous_shortfalls as (
+    select * from {{ ref('int_previous_shortfalls') }}
+),
+
+communities as (
+    select * from {{ ref('stg_communities') }}
+),
+
+facility_kinds as (
+    select * from {{ ref('facility_kinds') }}
+),
+
+points as (
+    select
+        *,
+        not is_covered and coalesce(target_population, 0) > 0 as is_unserved
+    from demand_access
+),
+
+-- what stands within the kind's radius of at least one demand point, and the nearest that counts for those not served
+reach as (
+    select
+        community_id,
+        kind_code,
+        {{ count_where('is_covered') }} > 0 as has_counting,
+        {{ count_where('is_covered_if_unverified_count') }} > 0 as has_counting_or_unverified,
+        {{ count_where(is_within('nearest_facility_distance_m', 'radius_m')) }} > 0 as has_operating,
+        {{ count_where('is_unserved') }} > 0 as has_unserved,
+        {{ nearest('nearest_counting_distance_m', 'nearest_counting_facility_id',
+            'nearest_counting_facility_id is not null') }} as nearest_to_any,
+        {{ nearest('nearest_counting_distance_m', 'nearest_counting_facility_id',
+            'nearest_counting_facility_id is not null and is_unserved') }} as nearest_to_unserved
+    from points
+    group by community_id, kind_code
+),
+
+judged as (
+    select
+        access.area_id as community_id,
+        access.kind_code,
+        access.target_group,
+        access.target_population,
+        access.target_population - access.covered_population as uncovered_population,
+        access.covered_pct,
+        area_gaps.area_gap_m2,
+        access.covered_pct < {{ scoring('compliant_coverage_pct') }} as is_covered_too_little,
+        coalesce(area_gaps.area_gap_m2 > 0, false) as is_area_short
+    from access
+    left join area_gaps
+        on area_gaps.community_id = access.area_id
+            and area_gaps.kind_code = access.kind_code
+    where access.covered_pct is not null
+),
+
+with_status as (
+    select
+        judged.*,
+        case
+            when not judged.is_covered_too_little then 'undersized'
+            when reach.has_counting then 'uncovered'
+            when reach.has_counting_or_unverified then 'unverified'
+            when reach.has_operating then 'undersized'
+            when closed_in_reach.kind_code is not null then 'closed'
+            else 'missing'
+        end as shortfall_status,
+        case when reach.has_unserved then reach.nearest_to_unserved else reach.nearest_to_any end as nearest_counting
+    from judged
+    inner join reach
+        on reach.community_id = judged.community_id
+            and reach.kind_code = judged.kind_code
+    left join closed_in_reach
+        on closed_in_reach.community_id = judged.community_id
+            and closed_in_reach.kind_code = judged.kind_code
+    where judged.is_covered_too_little or judged.is_area_short
+),
+
+final as (
+    select
+        communities.community_id,
+        communities.community_name,
+        communities.county_id,
+        communities.county_name,
+        facility_kinds.kind_code,
+        facility_kinds.name_zh as kind_name_zh,
+        facility_kinds.name_en as kind_name_en,
+        facility_kinds.obligation,
+        with_status.shortfall_status,
+        with_status.target_group,
+        with_status.target_population,
+        with_status.uncovered_population,
+        with_status.covered_pct,
+        with_status.area_gap_m2,
+        with_status.nearest_counting.facility_id as nearest_counting_facility_id,
+        with_status.nearest_counting.distance_m as nearest_counting_distance_m,
+        coalesce(previous_shortfalls.first_seen_half_year, '{{ var("half_year") }}') as first_seen_half_year,
+        '{{ var("half_year") }}' as last_seen_half_year,
+        facility_kinds.action_code
+    from with_status
+    inner join communities
+        on communities.community_id = with_status.community_id
+    inner join facility_kinds
+        on facility_kinds.kind_code = with_status.kind_code
+    left join previous_shortfalls
+        on previous_shortfalls.community_id = with_status.community_id
+            and previous_shortfalls.kind_code = with_status.kind_code
+)
+
+select * from final
+order by community_id, kind_code

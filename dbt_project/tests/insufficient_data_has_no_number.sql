@@ -1,0 +1,29 @@
+-- `insufficient_data` and a number exclude each other, at every step from the indicator to the rank.
+with
+
+judged as (
+    select area_level, area_id, indicator_code as part, status, value as number
+    from {{ ref('indicator_values') }}
+    union all
+    select area_level, area_id, indicator_code as part, status, score as number
+    from {{ ref('indicator_values') }}
+    union all
+    select area_level, area_id, dimension_code as part, status, score as number
+    from {{ ref('dimension_scores') }}
+    union all
+    select area_level, area_id, 'index' as part, status, index_score as number
+    from {{ ref('index_scores') }}
+    union all
+    select area_level, area_id, 'rank' as part, status, rank as number
+    from {{ ref('index_scores') }}
+    union all
+    select area_level, area_id, indicator_code as part, status, case when missing_reason is null then 1 end as number
+    from {{ ref('indicator_values') }}
+),
+
+final as (
+    select * from judged
+    where (status = 'ok') <> (number is not null)
+)
+
+select * from final

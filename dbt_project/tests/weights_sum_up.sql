@@ -1,0 +1,22 @@
+-- Dimension weights sum to 100, and indicator weights to 1 inside each dimension.
+with
+
+sums as (
+    select
+        'dimensions' as what,
+        sum(weight_pct) / 100 as total
+    from {{ ref('dimensions') }}
+    union all
+    select
+        dimension_code as what,
+        sum(weight) as total
+    from {{ ref('indicators') }}
+    group by dimension_code
+),
+
+final as (
+    select * from sums
+    where abs(total - 1) > 0.000001
+)
+
+select * from final

@@ -1,0 +1,3 @@
+from citycheck.cli import app
+
+app()

@@ -1,0 +1,137 @@
+"""The command line: the steps from a shell, and the whole line on this machine."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from citycheck.errors import CitycheckError
+from citycheck.settings import settings
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Check the health of a city's communities every half-year. 城镇社区半年度专项体检。",
+)
+console = Console(stderr=True)
+
+CityOption = Annotated[str | None, typer.Option(help="A folder of cities/; by default CITYCHECK_CITY.")]
+HalfYearArgument = Annotated[str, typer.Argument(help="Such as 2026H1.")]
+
+
+@app.command()
+def demo(city: CityOption = None) -> None:
+    """Start Airflow, run the DAGs for the city's half-years, and show what comes out."""
+    from citycheck import demo as demonstration
+
+    _or_one_sentence(lambda: demonstration.run(city or settings().city))
+
+
+@app.command()
+def up(city: CityOption = None) -> None:
+    """Start Airflow and leave it running."""
+    from citycheck import demo as demonstration
+
+    _or_one_sentence(lambda: demonstration.up(city or settings().city))
+
+
+@app.command()
+def down() -> None:
+    """Stop the Airflow that `up` started."""
+    from citycheck import demo as demonstration
+
+    _or_one_sentence(demonstration.down)
+
+
+@app.command()
+def ingest(feed: str, half_year: HalfYearArgument, city: CityOption = None) -> None:
+    """Bring one feed of a half-year into the lake: land → map → gate → accept."""
+    from citycheck.steps import ingest as steps
+
+    def work() -> None:
+        about = (city or settings().city, feed, half_year)
+        delivery = steps.land(*about, received_at=datetime.now(UTC))
+        steps.map_delivery(*about, delivery)
+        steps.gate(*about, delivery)
+        for row in steps.accept(*about, delivery)["ledger"]:
+            print(
+                f"{row['table_name']:18} {row['source_file']:44} in {row['rows_in']:>7}  accepted {row['rows_accepted']:>7}  "
+                f"quarantined {row['rows_quarantined']:>5}  duplicates {row['rows_duplicate']:>5}"
+            )
+
+    _or_one_sentence(work)
+
+
+@app.command()
+def build(half_year: HalfYearArgument, city: CityOption = None) -> None:
+    """Make the release of a half-year from the lake: freeze → dbt → gate → stage → publish."""
+    from citycheck.steps import index
+
+    def work() -> None:
+        made = index.freeze(city or settings().city, half_year)
+        if not index.is_released(made):
+            index.run_dbt(made)
+            index.gate_marts(made)
+            index.stage(made)
+            index.publish(made)
+        print(made.home.releases / half_year)
+
+    _or_one_sentence(work)
+
+
+@app.command()
+def verify(path: Path) -> None:
+    """Check every file of a release against its SHA-256."""
+    from citycheck.release.publish import verify as check
+
+    problems = check(path)
+    for problem in problems:
+        print(problem)
+    print(f"{path}: {'complete and unchanged' if not problems else f'{len(problems)} problem(s)'}")
+    raise typer.Exit(1 if problems else 0)
+
+
+@app.command()
+def sql(
+    query: Annotated[str | None, typer.Argument(help="A query; without one, how to attach is told.")] = None,
+    half_year: Annotated[str | None, typer.Option(help="By default the last one built.")] = None,
+    city: CityOption = None,
+) -> None:
+    """Query the marts of a half-year, read-only."""
+    from citycheck import duck
+
+    def work() -> None:
+        warehouse = settings().city_home(city or settings().city).warehouse
+        databases = sorted(warehouse.glob("[0-9]*H[12].duckdb"))
+        wanted = [d for d in databases if half_year in (None, d.stem)]
+        if not wanted:
+            raise CitycheckError(f"{warehouse}: no marts of {half_year or 'any half-year'} are there. Run `make demo` first.")
+        database = wanted[-1]
+        if query is None:
+            print(f"Python   duckdb.connect({str(database)!r}, read_only=True).sql('from marts.county_index')")
+            print(f"DuckDB   duckdb -readonly {database}")
+            return
+        with duck.connect(database, read_only=True) as connection:
+            connection.execute("set search_path = 'marts,standard,intermediate,staging'")
+            connection.sql(query).show(max_rows=200)
+
+    _or_one_sentence(work)
+
+
+def _or_one_sentence(work: Callable[[], None]) -> None:
+    """Do the work; what citycheck says is wrong is told in one sentence and exit status 1."""
+    try:
+        work()
+    except CitycheckError as error:
+        console.print(f"[bold red]{type(error).__name__}[/]: {error}", highlight=False)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        console.print("stopped")
+        os._exit(130)

@@ -1,0 +1,270 @@
+"""A finished build in miniature: the marts and seeds that a release reads, and the manifest that dbt writes.
+
+Two synthetic counties of 3 × 3 communities. `has_survey=False` is a city without survey and with few kinds:
+no index, two indicators. Names are made up; three of them try to break a spreadsheet or a page.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from citycheck.duck import connect
+
+DIMENSIONS = (
+    ("GOV", "治理", "Governance", 15),
+    ("EDU", "教育", "Education & childcare", 16),
+    ("ELD", "养老", "Elder care", 18),
+    ("HLT", "卫生", "Health", 13),
+    ("CUL", "文化", "Culture", 9),
+    ("COM", "商业", "Commerce", 9),
+    ("SPT", "体育", "Sport & fitness", 9),
+    ("CNV", "便民", "Convenience services", 11),
+)
+SCRIPT = "<script>alert(1)</script>社区"
+FORMULA = "=HYPERLINK(1)社区"
+RIGHT_TO_LEFT = "حي\u202e社区😀"
+_SCORES = ", ".join(f"score_{code.lower()} double" for code, *_ in DIMENSIONS)
+_INDEX = f"""residents bigint, index_score double, band_code varchar, band_zh varchar, band_en varchar,
+    status varchar, weight_available_pct double, rank bigint, previous_index_score double,
+    index_change double, {_SCORES}, reports_per_1000 double"""
+MARTS = {
+    "county_index": (f"area_id varchar, area_name varchar, {_INDEX}", ["area_id"]),
+    "community_index": (
+        "area_id varchar, area_name varchar, street_id varchar, street_name varchar, county_id varchar, "
+        f"county_name varchar, {_INDEX}",
+        ["area_id"],
+    ),
+    "index_scores": ("area_level varchar, area_id varchar, index_score double", ["area_level", "area_id"]),
+    "areas": (
+        "area_level varchar, area_id varchar, area_name varchar, residents bigint",
+        ["area_level", "area_id"],
+    ),
+    "indicators": (
+        "area_level varchar, area_id varchar, indicator_code varchar, dimension_code varchar, value double, "
+        "unit varchar, status varchar",
+        ["area_level", "area_id", "indicator_code"],
+    ),
+    "dimension_scores": (
+        "area_level varchar, area_id varchar, dimension_code varchar, score double",
+        ["area_level", "area_id", "dimension_code"],
+    ),
+    "shortfalls": (
+        """community_id varchar, community_name varchar, county_id varchar, county_name varchar,
+        kind_code varchar, kind_name_zh varchar, kind_name_en varchar, shortfall_status varchar,
+        uncovered_population bigint, covered_pct double, area_gap_m2 double,
+        nearest_counting_distance_m double, first_seen_half_year varchar""",
+        ["community_id", "kind_code", "shortfall_status"],
+    ),
+    "kind_access": (
+        "area_level varchar, area_id varchar, kind_code varchar",
+        ["area_level", "area_id", "kind_code"],
+    ),
+    "repair_statistics": (
+        "area_id varchar, category_code varchar, reports bigint",
+        ["area_id", "category_code"],
+    ),
+    "survey_satisfaction": (
+        "area_id varchar, question_code varchar, top2_pct double, is_suppressed boolean",
+        ["area_id", "question_code"],
+    ),
+    "data_gaps": (
+        """area_level varchar, area_id varchar, indicator_code varchar, indicator_name_zh varchar,
+        indicator_name_en varchar, dimension_code varchar, missing_reason varchar, missing_reason_zh varchar,
+        missing_reason_en varchar, weight_in_index_pct double""",
+        ["area_level", "area_id", "indicator_code"],
+    ),
+    "row_ledger": (
+        """feed varchar, table_name varchar, half_year varchar, delivery varchar, source_file varchar,
+        rows_in bigint, rows_accepted bigint, rows_quarantined bigint, rows_duplicate bigint""",
+        ["table_name", "half_year", "delivery", "source_file"],
+    ),
+    "quarantine_summary": (
+        "feed varchar, table_name varchar, reason_code varchar, rows bigint",
+        ["table_name", "reason_code"],
+    ),
+    "communities": (
+        """community_id varchar, community_name varchar, street_id varchar, street_name varchar,
+        county_id varchar, county_name varchar, area_m2 double, geometry geometry""",
+        ["community_id"],
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Build:
+    """A build's files, and what its provenance says."""
+
+    database: Path
+    manifest: Path
+    provenance: dict[str, Any]
+
+
+def build(folder: Path, *, has_survey: bool = True) -> Build:
+    """Write a finished build into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    database = folder / "build.duckdb"
+    with connect(database) as connection:
+        connection.execute("create schema marts; create schema standard")
+        for name, (columns, _) in MARTS.items():
+            connection.execute(f"create table marts.{name} ({columns})")
+        _fill_standard(connection)
+        _fill_marts(connection, has_survey)
+    manifest = folder / "manifest.json"
+    manifest.write_text(json.dumps(_manifest(database)), encoding="utf-8")
+    provenance = {
+        "city": "miniature",
+        "city_name_zh": "合成市",
+        "city_name_en": "Synthetic city",
+        "half_year": "2026H1",
+        "is_synthetic": True,
+        "standard_version": "0.1.0",
+        "cut_off": "2026-07-16T00:00:00+08:00",
+        "code_commit": "0123abc",
+        "inputs": [{"feed": "communities", "delivery": "d1"}, {"feed": "facilities", "delivery": "d1"}],
+        "known_gaps": [{"zh": "合成缺口", "en": "A synthetic gap"}],
+        "sources": [{"name": "made", "title": "Made by a program", "licence": "none"}],
+        "previous_release": {"half_year": "2025H2", "version": 3, "fingerprint": "00"},
+    }
+    return Build(database, manifest, provenance)
+
+
+def _fill_standard(connection: Any) -> None:
+    connection.execute(
+        "create table standard.dimensions (dimension_code varchar, dimension_order int, name_zh varchar, "
+        "name_en varchar, weight_pct double)"
+    )
+    for order, (code, zh, en, weight) in enumerate(DIMENSIONS):
+        connection.execute(
+            "insert into standard.dimensions values (?, ?, ?, ?, ?)", [code, order, zh, en, weight]
+        )
+    connection.execute(
+        """
+        create table standard.scoring as select 'unit_min_weight_available' as parameter, 0.65 as value;
+        create table standard.indicators as select * from (values
+            ('SPT-1', '室外健身活动场地覆盖率', 'Outdoor fitness-ground coverage', 'pct', 0.35, 100),
+            ('SPT-3', '人均室外健身用地', 'Outdoor fitness land per resident', 'm2_per_resident', 0.25, 0.3)
+        ) as t (indicator_code, name_zh, name_en, unit, weight, goalpost_high),
+        (select 'SPT' as dimension_code, 0 as goalpost_low);
+        """
+    )
+
+
+def _fill_marts(connection: Any, has_survey: bool) -> None:
+    """Communities lie in two blocks of 3 × 3; every number follows from the position in them."""
+    names = {4: SCRIPT, 5: FORMULA, 6: RIGHT_TO_LEFT}
+    for county in (1, 2):
+        county_id, county_name = f"C{county}", f"合成{'甲乙'[county - 1]}县"
+        for n in range(9):
+            id_ = f"C{county}-{n}"
+            name = names.get(n + 9 * (county - 1), f"合成{county}{n}社区")
+            west, south = 118.80 + 0.03 * county + 0.01 * (n % 3), 28.90 + 0.01 * (n // 3)
+            box = f"POLYGON(({_corners(west, south, 0.01)}))"
+            place = [id_, name, f"S{county}", "合成街道", county_id, county_name]
+            connection.execute(
+                "insert into marts.communities values (?, ?, ?, ?, ?, ?, ?, st_geomfromtext(?))",
+                [*place, 1.0e6, box],
+            )
+            score = 38.0 + 5 * n + county if has_survey and n != 8 else None
+            connection.execute(
+                f"insert into marts.community_index values ({_marks(25)})",
+                [*place, *_index(score, n + 1, has_survey)],
+            )
+            for code, unit, value in (
+                ("SPT-1", "pct", 10.0 * n + county),
+                ("SPT-3", "m2_per_resident", 0.03 * n),
+            ):
+                connection.execute(
+                    "insert into marts.indicators values ('community', ?, ?, 'SPT', ?, ?, 'ok')",
+                    [id_, code, value, unit],
+                )
+            connection.execute(
+                "insert into marts.shortfalls values (?, ?, ?, ?, 'F01', '社区综合服务中心', "
+                "'Community integrated service centre', 'uncovered', ?, ?, null, ?, '2026H1')",
+                [id_, name, county_id, county_name, 100 * n, 50.0, 812.25],
+            )
+        score = 60.04 + county if has_survey else None
+        connection.execute(
+            f"insert into marts.county_index values ({_marks(21)})",
+            [county_id, county_name, *_index(score, 3 - county, has_survey)],
+        )
+        for code, unit, value in (("SPT-1", "pct", 40.0 + county), ("SPT-3", "m2_per_resident", 0.12)):
+            connection.execute(
+                "insert into marts.indicators values ('county', ?, ?, 'SPT', ?, ?, 'ok')",
+                [county_id, code, value, unit],
+            )
+        connection.execute(
+            "insert into marts.data_gaps values ('county', ?, 'EDU-6', '教育托育满意率', "
+            "'Satisfaction with education', 'EDU', 'feed_missing', '没有这一来源', "
+            "'The city does not provide this feed', 2.4)",
+            [county_id],
+        )
+    connection.execute(
+        """
+        insert into marts.row_ledger values
+            ('facilities', 'facilities', '2026H1', 'd1', 'facilities.csv', 100, 90, 7, 3);
+        insert into marts.quarantine_summary values ('facilities', 'facilities', 'zero_coordinates', 7);
+        """
+    )
+
+
+def _index(score: float | None, rank: int, has_survey: bool) -> list[Any]:
+    """The columns of an index table after the names."""
+    band = ("weak", "中", "weak") if score is not None and score >= 60 else ("poor", "差", "poor")
+    return [
+        1000 + rank,
+        score,
+        *(band if score is not None else (None, None, None)),
+        "ok" if score is not None else "insufficient_data",
+        100.0 if has_survey else 31.25,
+        rank if score is not None else None,
+        score - 1.5 if score is not None else None,
+        1.5 if score is not None else None,
+        *((score if has_survey else None) for _ in DIMENSIONS),
+        12.345,
+    ]
+
+
+def _corners(west: float, south: float, side: float) -> str:
+    east, north = west + side, south + side
+    return ", ".join(
+        f"{x:.6f} {y:.6f}"
+        for x, y in ((west, south), (east, south), (east, north), (west, north), (west, south))
+    )
+
+
+def _marks(count: int) -> str:
+    return ", ".join("?" * count)
+
+
+def _manifest(database: Path) -> dict[str, Any]:
+    """What dbt writes: each mart with its columns, and the test of its grain."""
+    nodes: dict[str, Any] = {}
+    with connect(database, read_only=True) as connection:
+        for name, (_, key) in MARTS.items():
+            described = connection.execute(f"describe marts.{name}").fetchall()
+            id_ = f"model.citycheck.{name}"
+            nodes[id_] = {
+                "resource_type": "model",
+                "unique_id": id_,
+                "name": "indicator_values" if name == "indicators" else name,
+                "alias": name,
+                "schema": "marts",
+                "description": f"Synthetic {name}. One row per {' and '.join(key)}.",
+                "constraints": [],
+                "columns": {
+                    column: {"name": column, "data_type": type_.lower(), "description": f"What {column} is"}
+                    for column, type_, *_ in described
+                },
+            }
+            nodes[f"test.citycheck.unique_{name}"] = {
+                "resource_type": "test",
+                "unique_id": f"test.citycheck.unique_{name}",
+                "name": f"unique_{name}",
+                "schema": "tests",
+                "attached_node": id_,
+                "test_metadata": {"name": "unique_combination", "kwargs": {"columns": key}},
+            }
+    return {"nodes": nodes}

@@ -1,0 +1,278 @@
+"""Publishing: versions, the pointer, two publishers at once, and death at every step."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from citycheck.errors import BadInput, CitycheckError
+from citycheck.lake import files
+from citycheck.release import publish as publishing
+from citycheck.release.checksums import sha256, write_sums
+from citycheck.release.publish import current, publish, verify, versions
+
+PLUGINS = Path(publishing.__file__).parents[2]
+
+# Publishes in a process that kills itself at the n-th call of a function that touches the disk; n = 0 never.
+CHILD = """
+import os, shutil, signal, sys
+from pathlib import Path
+from citycheck.release.publish import publish
+
+staged, releases, moment, when = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+calls = 0
+
+def fatal(function):
+    def wrapped(*arguments, **options):
+        global calls
+        calls += 1
+        mine = calls == moment
+        if mine and when == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        try:
+            return function(*arguments, **options)
+        finally:
+            if mine:
+                os.kill(os.getpid(), signal.SIGKILL)
+    return wrapped
+
+for name in ("fsync", "rename", "replace", "chmod", "mkdir"):
+    setattr(os, name, fatal(getattr(os, name)))
+shutil.copyfile = fatal(shutil.copyfile)
+publish(staged, releases, "2026H1")
+print(calls)
+"""
+
+
+def stage(folder: Path, text: str = "1") -> Path:
+    """A small sound bundle with the given contents."""
+    (folder / "tables").mkdir(parents=True)
+    (folder / "tables/county_index.csv").write_text(text, encoding="utf-8")
+    (folder / "index.html").write_text("<!DOCTYPE html>", encoding="utf-8")
+    write_sums(folder)
+    return folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file that a reader may see; lock and staging area are not for readers."""
+    found = (
+        p for p in folder.rglob("*") if p.is_file() and not p.relative_to(folder).parts[0].startswith(".")
+    )
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in found}
+
+
+def child(staged: Path, releases: Path, moment: int = 0, when: str = "before") -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", CHILD, str(staged), str(releases), str(moment), when],
+        env={**os.environ, "PYTHONPATH": str(PLUGINS)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.fixture
+def releases(tmp_path):
+    return tmp_path / "releases"
+
+
+def test_first_and_next_version(tmp_path, releases):
+    first = publish(stage(tmp_path / "a", "1"), releases, "2026H1")
+    second = publish(stage(tmp_path / "b", "2"), releases, "2026H1")
+    other = publish(stage(tmp_path / "c", "1"), releases, "2025H2")
+    assert [(r.half_year, r.version, r.path) for r in (first, second, other)] == [
+        ("2026H1", 1, releases / "2026H1/1"),
+        ("2026H1", 2, releases / "2026H1/2"),
+        ("2025H2", 1, releases / "2025H2/1"),
+    ]
+    assert versions(releases, "2026H1") == [first, second]
+    assert current(releases, "2026H1") == second
+    assert current(releases, "2025H2") == other
+    assert current(releases, "2024H1") is None
+    assert first.path.joinpath("tables/county_index.csv").read_text() == "1"
+    pointer = json.loads((releases / "CURRENT.json").read_text())
+    assert list(pointer) == ["2025H2", "2026H1"]
+    assert pointer["2026H1"] == {"version": 2, "path": "2026H1/2", "fingerprint": second.fingerprint}
+    assert second.fingerprint == sha256(releases / "2026H1/2/SHA256SUMS")
+
+
+def test_nothing_is_published_before_the_first_release(releases):
+    assert current(releases, "2026H1") is None
+    assert versions(releases, "2026H1") == []
+
+
+def test_the_same_contents_are_published_once(tmp_path, releases):
+    first = publish(stage(tmp_path / "a"), releases, "2026H1")
+    before = {path: path.stat().st_mtime_ns for path in releases.rglob("*") if path.name != ".lock"}
+    assert publish(stage(tmp_path / "b"), releases, "2026H1") == first
+    assert {path: path.stat().st_mtime_ns for path in releases.rglob("*") if path.name != ".lock"} == before
+
+
+def test_contents_of_an_older_version_leave_the_pointer_at_the_newest(tmp_path, releases):
+    first = publish(stage(tmp_path / "a", "1"), releases, "2026H1")
+    second = publish(stage(tmp_path / "b", "2"), releases, "2026H1")
+    assert publish(tmp_path / "a", releases, "2026H1") == first
+    assert current(releases, "2026H1") == second
+
+
+def test_published_files_are_read_only_and_the_staged_ones_stay(tmp_path, releases):
+    staged = stage(tmp_path / "a")
+    release = publish(staged, releases, "2026H1")
+    assert {path.stat().st_mode & 0o777 for path in release.path.rglob("*") if path.is_file()} == {0o444}
+    assert contents(staged) == contents(release.path)
+    assert not (releases / ".staging").exists()
+
+
+def test_versions_beyond_nine_are_in_order(tmp_path, releases):
+    for n in range(11):
+        publish(stage(tmp_path / str(n), str(n)), releases, "2026H1")
+    assert [r.version for r in versions(releases, "2026H1")] == list(range(1, 12))
+    assert current(releases, "2026H1").version == 11
+
+
+def test_an_unknown_half_year_is_refused(tmp_path, releases):
+    with pytest.raises(BadInput, match="2026H3"):
+        publish(stage(tmp_path / "a"), releases, "2026H3")
+
+
+def changed(folder):
+    (folder / "tables/county_index.csv").write_text("9")
+
+
+def missing(folder):
+    (folder / "index.html").unlink()
+
+
+def extra(folder):
+    (folder / "tables/more.csv").write_text("9")
+
+
+def without_sums(folder):
+    (folder / "SHA256SUMS").unlink()
+
+
+def broken_sums(folder):
+    (folder / "SHA256SUMS").write_text("abc  index.html\n")
+
+
+TAMPERED = [
+    (changed, "tables/county_index.csv: differs from its SHA-256"),
+    (missing, "index.html: missing"),
+    (extra, "tables/more.csv: not listed in SHA256SUMS"),
+    (without_sums, "SHA256SUMS: missing"),
+    (broken_sums, "SHA256SUMS: line 1 is not a SHA-256, two blanks and a path"),
+]
+
+
+@pytest.mark.parametrize(("tamper", "sentence"), TAMPERED)
+def test_verify_names_the_file(tmp_path, tamper, sentence):
+    folder = stage(tmp_path / "a")
+    assert verify(folder) == []
+    tamper(folder)
+    assert verify(folder) == [sentence]
+
+
+@pytest.mark.parametrize(("tamper", "sentence"), TAMPERED)
+def test_a_tampered_candidate_is_not_published(tmp_path, releases, tamper, sentence):
+    folder = stage(tmp_path / "a")
+    tamper(folder)
+    with pytest.raises(BadInput, match=sentence.replace("(", r"\(")):
+        publish(folder, releases, "2026H1")
+    assert not releases.exists()
+
+
+def test_a_version_tampered_with_after_publication_is_reported(tmp_path, releases):
+    release = publish(stage(tmp_path / "a"), releases, "2026H1")
+    (release.path / "index.html").chmod(0o644)
+    (release.path / "index.html").write_text("other")
+    with pytest.raises(BadInput, match=r"2026H1/1: not as its SHA256SUMS says: index.html: differs.*Restore"):
+        publish(tmp_path / "a", releases, "2026H1")
+
+
+def test_a_broken_pointer_is_reported_and_rebuilt(tmp_path, releases):
+    release = publish(stage(tmp_path / "a"), releases, "2026H1")
+    (releases / "CURRENT.json").write_text('{"2026H1": ')
+    with pytest.raises(BadInput, match=r"CURRENT.json: expected version, path and fingerprint"):
+        current(releases, "2026H1")
+    assert publish(tmp_path / "a", releases, "2026H1") == release
+    assert current(releases, "2026H1") == release
+
+
+@pytest.mark.parametrize("step", ["copytree", "fsync", "write_json"])
+def test_full_disk_is_one_sentence_and_readers_see_what_they_saw(tmp_path, releases, monkeypatch, step):
+    before = publish(stage(tmp_path / "a", "1"), releases, "2026H1")
+    seen = contents(releases)
+
+    def full(*_arguments, **_options):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    staged = stage(tmp_path / "b", "2")
+    with monkeypatch.context() as patch:
+        patch.setattr(publishing.shutil if step == "copytree" else publishing, step, full)
+        with pytest.raises(files.DiskFull, match="no space is left on the disk") as caught:
+            publish(staged, releases, "2026H1")
+    assert isinstance(caught.value, CitycheckError) and "\n" not in str(caught.value)
+    assert current(releases, "2026H1") == before
+    assert {name: contents(releases)[name] for name in seen} == seen
+    assert publish(staged, releases, "2026H1").version == 2
+    assert current(releases, "2026H1").version == 2
+
+
+@pytest.fixture(scope="module")
+def moments(tmp_path_factory):
+    """How many steps a publication takes, counted in one that is not disturbed."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    publish(stage(folder / "a", "1"), folder / "releases", "2026H1")
+    undisturbed = child(stage(folder / "b", "2"), folder / "releases")
+    out, _ = undisturbed.communicate(timeout=60)
+    assert undisturbed.returncode == 0
+    return int(out), contents(folder / "releases")
+
+
+def test_death_at_every_step_loses_nothing_and_a_rerun_finishes(tmp_path, moments):
+    steps, finished = moments
+    assert steps > 10
+    for moment in range(1, steps + 1):
+        for when in ("before", "after"):
+            folder = tmp_path / f"{moment}-{when}"
+            releases, staged = folder / "releases", stage(folder / "b", "2")
+            first = publish(stage(folder / "a", "1"), releases, "2026H1")
+            dead = child(staged, releases, moment, when)
+            dead.communicate(timeout=60)
+            assert dead.returncode == -signal.SIGKILL, f"step {moment} {when}"
+
+            seen = current(releases, "2026H1")
+            assert seen is not None and verify(seen.path) == [], f"step {moment} {when}"
+            assert all(verify(release.path) == [] for release in versions(releases, "2026H1"))
+            assert verify(first.path) == []
+
+            assert publish(staged, releases, "2026H1").version == 2
+            assert contents(releases) == finished, f"step {moment} {when}"
+            assert sorted(p.name for p in releases.iterdir()) == [".lock", "2026H1", "CURRENT.json"]
+            shutil.rmtree(folder)
+
+
+def test_a_pointer_left_behind_is_repaired(tmp_path, releases):
+    publish(stage(tmp_path / "a", "1"), releases, "2026H1")
+    pointer = (releases / "CURRENT.json").read_bytes()
+    second = publish(stage(tmp_path / "b", "2"), releases, "2026H1")
+    (releases / "CURRENT.json").write_bytes(pointer)
+    assert publish(tmp_path / "b", releases, "2026H1") == second
+    assert current(releases, "2026H1") == second
+
+
+def test_two_publishers_at_once_wait_for_each_other(tmp_path, releases):
+    others = [child(stage(tmp_path / str(n), str(n // 2)), releases) for n in range(6)]
+    assert [other.wait(timeout=60) for other in others] == [0] * 6
+    found = versions(releases, "2026H1")
+    assert [release.version for release in found] == [1, 2, 3], "three contents, each staged twice"
+    assert {(r.path / "tables/county_index.csv").read_text() for r in found} == {"0", "1", "2"}
+    assert all(verify(release.path) == [] for release in found)
+    assert current(releases, "2026H1") == found[-1]

@@ -1,0 +1,243 @@
+"""The page of a release, read as a browser would."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from itertools import pairwise
+
+import pytest
+
+from citycheck.duck import connect
+from citycheck.report.page import Download, change, number, render
+
+VOID = {"meta", "input", "rect", "path", "br", "img", "link"}
+
+
+class Page(HTMLParser):
+    """Elements with their attributes and text, and a check that every element is closed."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.texts: dict[str, list[str]] = {}
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        for tag in set(self.open):
+            self.texts.setdefault(tag, []).append(data)
+
+    def text(self, tag: str = "body") -> str:
+        return " ".join(" ".join(self.texts.get(tag, [])).split())
+
+    def count(self, tag: str, **attributes: str) -> int:
+        wanted = {("class" if k == "class_" else k): v for k, v in attributes.items()}
+        return sum(t == tag and all(a.get(k) == v for k, v in wanted.items()) for t, a in self.elements)
+
+
+def html_of(build, **changes):
+    with connect(build.database, read_only=True) as connection:
+        downloads = [Download("tables/county_index.csv", 1234, "Index by county.", "csv")]
+        return render(connection, build.provenance | changes, downloads)
+
+
+@pytest.fixture
+def full_html(full_build):
+    return html_of(full_build)
+
+
+@pytest.fixture
+def full_page(full_html):
+    page = Page(full_html)
+    assert page.open == []
+    return page
+
+
+@pytest.fixture
+def sparse_page(build_without_survey):
+    return Page(html_of(build_without_survey))
+
+
+def test_says_city_and_half_year_in_both_languages(full_page):
+    for text in ("合成市", "Synthetic city", "2026年上半年", "First half of 2026"):
+        assert text in full_page.text("header")
+
+
+def test_synthetic_data_is_said_at_the_top_and_beside_every_table_and_map(full_page):
+    assert "SYNTHETIC DATA" in full_page.text("body")
+    captions = full_page.count("caption") + full_page.count("figcaption")
+    assert captions >= 6
+    assert (
+        len(re.findall("synthetic data", full_page.text("caption") + full_page.text("figcaption")))
+        == captions
+    )
+
+
+def test_real_data_is_not_called_synthetic(full_build):
+    page = Page(html_of(full_build, is_synthetic=False))
+    assert "合成数据" not in page.text("body") and "synthetic data" not in page.text("body").lower()
+
+
+def test_ranking_is_in_order_and_rounded_here(full_page):
+    text = full_page.text("main")
+    assert text.index("合成乙县") < text.index("合成甲县")
+    assert "62.0" in text and "62.04" not in text
+    assert "▲ +1.5" in text and "weak" in text
+
+
+def test_without_index_says_so_and_gives_the_indicators(sparse_page):
+    text = sparse_page.text("main")
+    assert "数据不足" in text and "Insufficient data" in text
+    assert "rest on only 31.3 % of its weight" in text and "at least 65 %" in text
+    assert "室外健身活动场地覆盖率" in sparse_page.text("thead")
+    assert "41.0" in sparse_page.text("td") and "12.3" in sparse_page.text("td")
+    assert sparse_page.count("table", class_="ranking") == 0
+    assert "Map: Outdoor fitness-ground coverage" in sparse_page.text("h2")
+
+
+def test_without_any_indicator_the_map_shows_reports(build_without_survey):
+    with connect(build_without_survey.database) as connection:
+        connection.execute("delete from marts.indicators")
+    page = Page(html_of(build_without_survey))
+    assert "Map: Repair reports per 1,000 residents" in page.text("h2")
+
+
+def test_every_community_is_on_the_map_with_its_words(full_page):
+    assert full_page.count("title") == 18 + 1
+    assert "合成10社区（合成甲县） 社区体检指数 Community index: 39.0 分" in full_page.text("title")
+    assert full_page.count("path", class_="sx") == 2, "one community a county has no index"
+    assert full_page.count("path", class_="county") == 2
+
+
+def test_gaps_quarantine_and_row_accounting_are_in_words(full_page):
+    text = full_page.text("main")
+    assert "The city does not provide this feed" in text and "Satisfaction with education" in text
+    assert "坐标为零" in text and "zero_coordinates" in text
+    assert "Row accounting" in full_page.text("caption")
+
+
+def test_says_what_it_is_made_from(full_page):
+    text = full_page.text("main")
+    for said in ("2026-07-16 00:00 UTC+08:00", "0.1.0", "0123abc", "2025H2 ，第 3 版 , version 3"):
+        assert said in text
+    assert "A synthetic gap" in text and "Made by a program" in text
+
+
+def test_a_city_may_have_no_known_gaps_and_no_previous_release(full_build):
+    del full_build.provenance["known_gaps"], full_build.provenance["sources"]
+    text = Page(html_of(full_build, previous_release=None)).text("main")
+    assert "Known gaps" not in text and "Compared with" not in text
+
+
+def test_shortfalls_are_the_worst_and_say_how_many_there_are(full_build):
+    with connect(full_build.database) as connection:
+        connection.execute(
+            "insert into marts.shortfalls select community_id || '-' || n, community_name, county_id, "
+            "county_name, kind_code, kind_name_zh, kind_name_en, 'missing', 10000 + n, 0, null, null, "
+            "'2026H1' "
+            "from marts.shortfalls, range(10) as t (n)"
+        )
+    text = Page(html_of(full_build)).text("main")
+    assert "198 shortfalls in all" in text
+    assert text.count("Community integrated service centre") == 50
+    assert "10,009" in text and "10,000" not in text
+
+
+def test_nothing_is_loaded_from_anywhere(full_html, full_page):
+    for tag, attributes in full_page.elements:
+        for name in ("src", "href", "srcset", "action", "data", "xlink:href"):
+            value = attributes.get(name) or ""
+            assert not re.match(r"(?i)([a-z]+:|//)", value), (tag, name, value)
+        assert not any(name.startswith("on") or name == "style" for name in attributes)
+    assert full_page.count("link") == 0 and full_page.count("script") == 1
+    assert not re.search(r"(?i)@import|url\((?!#)|https?:", full_html)
+
+
+def test_hostile_names_are_text(full_build, full_html):
+    assert "<script>alert" not in full_html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;社区" in full_html
+    page = Page(html_of(full_build, city_name_zh='"><script>x</script>', code_commit="</style><b>"))
+    assert page.count("script") == 1 and page.count("b") == 0
+
+
+def test_a_screen_reader_finds_its_way(full_page):
+    assert [full_page.count(tag) for tag in ("h1", "main", "header", "footer", "nav")] == [1, 1, 1, 1, 1]
+    assert full_page.count("caption") == full_page.count("table")
+    ids = [attributes["id"] for _, attributes in full_page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    for tag, attributes in full_page.elements:
+        if tag == "th":
+            assert attributes.get("scope") in ("col", "row")
+        if tag == "svg":
+            assert attributes.get("aria-hidden") == "true" or attributes.get("aria-labelledby") in ids
+        if tag == "a" and (attributes["href"] or "").startswith("#"):
+            assert attributes["href"][1:] in ids
+        if tag == "label":
+            assert attributes["for"] in ids
+        if attributes.get("class") == "scroll":
+            assert attributes["tabindex"] == "0" and attributes["aria-label"]
+
+
+def test_every_text_is_in_both_languages(full_page):
+    assert full_page.count("span", lang="zh") == full_page.count("span", lang="en") > 50
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[n : n + 2], 16) / 255 for n in (1, 3, 5)]
+    red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_colours_have_contrast_and_grow_darker(full_html):
+    scale = [re.search(f"--s{n}: (#[0-9a-f]{{6}})", full_html)[1] for n in range(6)]
+    assert all(luminance(lighter) > luminance(darker) for lighter, darker in pairwise(scale))
+    assert (
+        all(contrast(colour, "#0b0f14") >= 4.5 for colour in scale[:5])
+        and contrast(scale[5], "#ffffff") >= 4.5
+    )
+    for name in ("ink", "soft", "accent"):
+        assert contrast(re.search(f"--{name}: (#[0-9a-f]{{6}})", full_html)[1], "#ffffff") >= 4.5
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [
+        (None, 1, "–"),
+        (0.05, 1, "0.1"),
+        (-0.04, 1, "0.0"),
+        (31.25, 1, "31.3"),
+        (-2.25, 1, "−2.3"),
+        (1234567, 0, "1,234,567"),
+        (0.125, 2, "0.13"),
+        (59.96, 1, "60.0"),
+    ],
+)
+def test_numbers_are_rounded_half_up(value, digits, text):
+    assert number(value, digits) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "–"), (0.04, "＝ 0.0"), (-0.04, "＝ 0.0"), (0.05, "▲ +0.1"), (-12.3, "▼ −12.3")],
+)
+def test_changes_say_their_direction(value, text):
+    assert change(value) == text

@@ -1,0 +1,207 @@
+"""The embedded city through every step: planted defects are found by id, rows add up, bytes repeat, kills do no harm."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from citycheck import settings as settings_module
+from citycheck.cities.profile import load_city
+from citycheck.lake import store
+from citycheck.lake.tables import tables
+from citycheck.release.publish import current, verify
+from citycheck.steps import index, ingest
+
+pytestmark = pytest.mark.slow
+CITY, HALF_YEAR = "quzhou_sample", "2026H1"
+ENCODINGS = {"survey_paper.csv": "gb18030"}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """The embedded city with all four feeds of two half-years in its lake, and the first of them released."""
+    root = tmp_path_factory.mktemp("quzhou")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CITYCHECK_HOME", str(root))
+        settings_module.settings.cache_clear()
+        load_city.cache_clear()
+        for half_year in ("2025H2", HALF_YEAR):
+            for feed in ("communities", "facilities", "survey", "repair_reports"):
+                delivery = ingest.land(CITY, feed, half_year, datetime(2026, 11, 1, tzinfo=UTC))
+                ingest.map_delivery(CITY, feed, half_year, delivery)
+                ingest.gate(CITY, feed, half_year, delivery)
+                ingest.accept(CITY, feed, half_year, delivery)
+        build = index.freeze(CITY, "2025H2")
+        index.run_dbt(build)
+        index.gate_marts(build)
+        index.stage(build)
+        index.publish(build)
+        yield settings_module.settings().city_home(CITY)
+    settings_module.settings.cache_clear()
+    load_city.cache_clear()
+
+
+def manifests(home):
+    return [store.read_manifest(home, feed, HALF_YEAR) for feed in load_city(CITY).profile.provided_feeds]
+
+
+def quarantined(home):
+    """(table, key) → reason codes; a row without key is named by its file and number."""
+    found = {}
+    for manifest in manifests(home):
+        for table, entry in manifest["tables"].items():
+            key = tables()[table].key[0]
+            for row in pq.read_table(home.lake / entry["quarantine"]).to_pylist():
+                name = row[key] or f"{row['source_file'].split('/', 1)[1]}:{row['source_row']}"
+                found.setdefault((table, name), set()).update(row["reason_codes"].split(";"))
+    return found
+
+
+def planted(home):
+    with (home.root / "source" / HALF_YEAR / "planted_defects.csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_planted_defect_is_quarantined_by_id_for_its_reason(home):
+    found = quarantined(home)
+    expected = {
+        (row["table_name"], row["key"]): {row["reason_code"]}
+        for row in planted(home)
+        if row["reason_code"] not in ("duplicate", "repaired")
+    }
+    assert len(expected) > 100
+    assert found == expected
+
+
+def test_planted_duplicates_are_counted_and_accepted_once(home):
+    wanted = Counter(row["table_name"] for row in planted(home) if row["reason_code"] == "duplicate")
+    ledger = [row for manifest in manifests(home) for row in manifest["ledger"]]
+    counted = Counter()
+    for row in ledger:
+        counted[row["table_name"]] += row["rows_duplicate"]
+    assert counted == wanted
+    assert sum(wanted.values()) > 5
+
+
+def test_the_repaired_polygon_is_accepted_and_listed(home):
+    [row] = [row for row in planted(home) if row["reason_code"] == "repaired"]
+    entry = store.read_manifest(home, "communities", HALF_YEAR)["tables"]["communities"]
+    repaired = [r["community_id"] for r in pq.read_table(home.lake / entry["accepted"]).to_pylist() if r["is_geometry_repaired"]]
+    assert repaired == [row["key"]]
+
+
+def test_rows_in_equal_an_independent_count_of_the_files(home):
+    for manifest in manifests(home):
+        for row in manifest["ledger"]:
+            source, path = row["source_file"].split("/", 1)
+            file = home.landing / manifest["feed"] / HALF_YEAR / manifest["delivery"] / source / path
+            if path.endswith(".csv"):
+                encoding = ENCODINGS.get(Path(path).name, "utf-8-sig")
+                with file.open(encoding=encoding, newline="") as text:
+                    assert row["rows_in"] == sum(1 for _ in csv.reader(text)) - 1
+            assert row["rows_in"] == row["rows_accepted"] + row["rows_quarantined"] + row["rows_duplicate"]
+
+
+def test_no_personal_data_gets_past_landing(home):
+    """Names, numbers and free text of the exports stay in landing; the synthetic ones are marked, so they can be found."""
+    marks = [mark.encode() for mark in ("合成受访者", "000-0000", "姓名", "手机号", "联系电话")]
+    assert any(mark in path.read_bytes() for path in home.landing.rglob("*.csv") for mark in marks)
+    seen = 0
+    for folder in (home.lake, home.releases, home.data_docs, home.warehouse):
+        for path in folder.rglob("*"):
+            if path.suffix == ".parquet":
+                content = str(pq.read_table(path).drop_columns(_binary(path)).to_pydict()).encode()
+            elif path.is_file():
+                content = path.read_bytes()
+            else:
+                continue
+            seen += 1
+            assert not [mark.decode() for mark in marks if mark in content], path
+    assert seen > 50
+
+
+def _binary(path):
+    import pyarrow as pa
+
+    return [field.name for field in pq.read_schema(path) if pa.types.is_binary(field.type)]
+
+
+def test_the_whole_index_is_computed_and_differs_by_county(home):
+    release = current(home.releases, "2025H2")
+    counties = pq.read_table(release.path / "tables" / "county_index.parquet").to_pylist()
+    assert sorted(row["rank"] for row in counties) == [1, 2, 3, 4, 5, 6]
+    assert all(45 < row["index_score"] < 90 and row["weight_available_pct"] > 95 for row in counties)
+    indicators = pq.read_table(release.path / "tables" / "indicators.parquet").to_pylist()
+    assert len({row["indicator_code"] for row in indicators if row["area_level"] == "city" and row["status"] == "ok"}) == 40
+
+
+# Kills and repeats ---------------------------------------------------------------------------------------------------
+
+
+def citycheck(home, *words: str) -> subprocess.Popen:
+    environment = os.environ | {"CITYCHECK_HOME": str(home.root.parent), "CITYCHECK_CITY": CITY}
+    return subprocess.Popen(
+        [sys.executable, "-m", "citycheck", *words], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        cwd=settings_module.settings().project, start_new_session=True,
+    )  # fmt: skip
+
+
+def bytes_of(release: Path) -> dict[str, bytes]:
+    return {path.relative_to(release).as_posix(): path.read_bytes() for path in release.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def release(home):
+    """The release of the second half-year as it comes when nothing interrupts it."""
+    process = citycheck(home, "build", HALF_YEAR)
+    assert process.wait(timeout=300) == 0, process.stderr.read().decode()
+    return bytes_of(current(home.releases, HALF_YEAR).path)
+
+
+def copy_of(home, tmp_path):
+    """The same city without the second half-year's release, in another folder."""
+    target = tmp_path / CITY
+    for name in ("lake", "landing", "releases"):
+        shutil.copytree(home.root / name, target / name)
+    for path in (target / "releases").rglob("*"):
+        if path.is_dir():
+            path.chmod(0o755)
+    shutil.rmtree(target / "releases" / HALF_YEAR, ignore_errors=True)
+    pointer = target / "releases" / "CURRENT.json"
+    pointed = json.loads(pointer.read_text("utf-8"))
+    pointed.pop(HALF_YEAR, None)
+    pointer.write_text(json.dumps(pointed), "utf-8")
+    return settings_module.CityHome(target)
+
+
+@pytest.mark.parametrize("moment", ["in dbt", "after dbt", "in stage", "in publish"])
+def test_a_killed_build_runs_again_to_the_same_bytes(home, release, tmp_path, moment):
+    other = copy_of(home, tmp_path)
+    process = citycheck(other, "build", HALF_YEAR)
+    begun = {
+        "in dbt": lambda: list((other.warehouse / ".building").glob("*.duckdb")),
+        "after dbt": lambda: list((other.warehouse / HALF_YEAR).glob("*.duckdb")),
+        "in stage": lambda: list(other.work.glob("index/*/*/.bundle.*")),
+        "in publish": lambda: list(other.work.glob("index/*/*/bundle")),
+    }[moment]
+    deadline = time.monotonic() + 240
+    while not begun():
+        assert process.poll() is None and time.monotonic() < deadline, "ended before it could be killed"
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for found in (other.releases / HALF_YEAR).glob("[0-9]*"):
+        assert verify(found) == []
+    again = citycheck(other, "build", HALF_YEAR)
+    assert again.wait(timeout=300) == 0, again.stderr.read().decode()
+    assert bytes_of(current(other.releases, HALF_YEAR).path) == release
