@@ -148,12 +148,27 @@ def test_the_whole_index_is_computed_and_differs_by_county(home):
 # Kills and repeats ---------------------------------------------------------------------------------------------------
 
 
-def citycheck(home, *words: str) -> subprocess.Popen:
+def run(home, code: str) -> subprocess.Popen:
+    """A process of its own that does one thing with the build of the second half-year."""
     environment = os.environ | {"CITYCHECK_HOME": str(home.root.parent), "CITYCHECK_CITY": CITY}
+    code = f"from citycheck.steps import index; build = index.freeze({CITY!r}, {HALF_YEAR!r}); {code}"
     return subprocess.Popen(
-        [sys.executable, "-m", "citycheck", *words], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        [sys.executable, "-c", code], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         cwd=settings_module.settings().project, start_new_session=True,
     )  # fmt: skip
+
+
+def finish(home, code: str) -> None:
+    assert run(home, code).wait(timeout=300) == 0
+
+
+def kill_when(process: subprocess.Popen, begun) -> None:
+    deadline = time.monotonic() + 240
+    while not begun():
+        assert process.poll() is None and time.monotonic() < deadline, "ended before it could be killed"
+        time.sleep(0.002)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def bytes_of(release: Path) -> dict[str, bytes]:
@@ -163,45 +178,43 @@ def bytes_of(release: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def release(home):
     """The release of the second half-year as it comes when nothing interrupts it."""
-    process = citycheck(home, "build", HALF_YEAR)
-    assert process.wait(timeout=300) == 0, process.stderr.read().decode()
+    finish(home, "index.run_dbt(build); index.gate_marts(build); index.stage(build); index.publish(build)")
     return bytes_of(current(home.releases, HALF_YEAR).path)
 
 
-def copy_of(home, tmp_path):
-    """The same city without the second half-year's release, in another folder."""
+@pytest.fixture
+def interrupted(home, release, tmp_path):
+    """The same city in another folder, where the second half-year is not released yet."""
     target = tmp_path / CITY
     for name in ("lake", "landing", "releases"):
         shutil.copytree(home.root / name, target / name)
-    for path in (target / "releases").rglob("*"):
-        if path.is_dir():
-            path.chmod(0o755)
-    shutil.rmtree(target / "releases" / HALF_YEAR, ignore_errors=True)
+    (target / "releases" / HALF_YEAR).chmod(0o755)
+    shutil.rmtree(target / "releases" / HALF_YEAR)
     pointer = target / "releases" / "CURRENT.json"
     pointed = json.loads(pointer.read_text("utf-8"))
-    pointed.pop(HALF_YEAR, None)
+    del pointed[HALF_YEAR]
     pointer.write_text(json.dumps(pointed), "utf-8")
     return settings_module.CityHome(target)
 
 
-@pytest.mark.parametrize("moment", ["in dbt", "after dbt", "in stage", "in publish"])
-def test_a_killed_build_runs_again_to_the_same_bytes(home, release, tmp_path, moment):
-    other = copy_of(home, tmp_path)
-    process = citycheck(other, "build", HALF_YEAR)
-    begun = {
-        "in dbt": lambda: list((other.warehouse / ".building").glob("*.duckdb")),
-        "after dbt": lambda: list((other.warehouse / HALF_YEAR).glob("*.duckdb")),
-        "in stage": lambda: list(other.work.glob("index/*/*/.bundle.*")),
-        "in publish": lambda: list(other.work.glob("index/*/*/bundle")),
-    }[moment]
-    deadline = time.monotonic() + 240
-    while not begun():
-        assert process.poll() is None and time.monotonic() < deadline, "ended before it could be killed"
-        time.sleep(0.005)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    for found in (other.releases / HALF_YEAR).glob("[0-9]*"):
+def test_builds_that_are_killed_in_dbt_stage_and_publish_run_again_to_the_same_bytes(interrupted, release):
+    """The same inputs in another folder, killed three times: not one byte of the release differs."""
+    city = interrupted
+    kill_when(run(city, "index.run_dbt(build)"), lambda: list((city.warehouse / ".building").glob("*.duckdb")))
+    assert not list((city.warehouse / HALF_YEAR).glob("*.duckdb"))
+    finish(city, "index.run_dbt(build)")
+    kill_when(run(city, "index.stage(build)"), lambda: list(city.work.glob("index/*/*/.bundle.*")))
+    assert not list(city.work.glob("index/*/*/bundle"))
+    finish(city, "index.stage(build)")
+    kill_when(run(city, "index.publish(build)"), lambda: (city.releases / ".staging").exists())
+    for found in (city.releases / HALF_YEAR).glob("[0-9]*"):
         assert verify(found) == []
-    again = citycheck(other, "build", HALF_YEAR)
-    assert again.wait(timeout=300) == 0, again.stderr.read().decode()
-    assert bytes_of(current(other.releases, HALF_YEAR).path) == release
+    assert verify(current(city.releases, "2025H2").path) == []
+    finish(city, "index.publish(build)")
+    assert bytes_of(current(city.releases, HALF_YEAR).path) == release
+
+
+def test_the_same_inputs_are_published_once(home, release):
+    finish(home, "assert index.is_released(build); index.run_dbt(build); index.stage(build); index.publish(build)")
+    assert [path.name for path in (home.releases / HALF_YEAR).iterdir()] == ["1"]
+    assert bytes_of(current(home.releases, HALF_YEAR).path) == release

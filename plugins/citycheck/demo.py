@@ -154,7 +154,8 @@ def show(about: City) -> None:
     if len(found) > 2:
         console.print(_summary(found))
     for released in found[-2:]:
-        console.print(_ranking(about, released))
+        ranked = any(row["rank"] is not None for row in released.table("county_index"))
+        console.print(_ranking(about, released) if ranked else _insufficient(about, released))
     console.print(_quarantined(found))
     console.print("\n[bold]Where it is / 在哪里[/]")
     for name, path in (
@@ -184,6 +185,22 @@ def _ranking(about: City, released: Released) -> Table:
             _or(row["band_zh"], "{}", "–"),
             _or(row["weight_available_pct"], "{:.0f} %", "–"),
             _or(row["reports_per_1000"], "{:.1f}", "–"),
+        )
+    return table
+
+
+def _insufficient(about: City, released: Released) -> Table:
+    """Where no county can be ranked: which indicators have no value in the city, and why."""
+    gaps = [gap for gap in released.table("data_gaps") if gap["area_level"] == "city"]
+    table = Table(title=f"{about.profile.name.zh} {about.profile.name.en} · {released.half_year} · 数据不足 insufficient data, no rank")
+    for name in ("why 原因", "indicators 指标", "weight 权重"):
+        table.add_column(name, justify="right" if name.startswith("weight") else "left")
+    for reason in sorted({gap["missing_reason"] for gap in gaps}):
+        missing = [gap for gap in gaps if gap["missing_reason"] == reason]
+        table.add_row(
+            f"{missing[0]['missing_reason_zh']}\n{missing[0]['missing_reason_en']}",
+            ", ".join(gap["indicator_code"] for gap in missing),
+            f"{sum(gap['weight_in_index_pct'] for gap in missing):.1f} %",
         )
     return table
 

@@ -35,7 +35,7 @@ def ratio(build: Build, community: str, indicator: str) -> tuple[float, float, i
     ("community", "indicator", "reason"),
     [
         ("C1", "GOV-3", "kind_not_surveyed"),
-        ("C3", "GOV-7", "sample_below_minimum"),
+        ("C3", "GOV-7", None),
         ("C4", "EDU-1", "group_unknown"),
         ("C4", "COM-1", None),
         ("C5", "HLT-1", "size_unverified"),

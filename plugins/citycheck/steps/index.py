@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -142,10 +143,13 @@ def _run_dbt(build: Build) -> list[dict[str, Any]]:
         "--log-path", str(build.dbt_target), "--no-use-colors", "--threads", str(settings().dbt_threads),
         "--exclude-resource-type", "unit_test",  # they prove the formulas, not the data: `make test` runs them
     ]  # fmt: skip
+    # What an earlier try said must not speak for this one.
+    (build.dbt_target / "run_results.json").unlink(missing_ok=True)
     try:
         with telling_disk_full(unfinished):
             status = subprocess.run(command, env=environment, check=False).returncode
             results = _results(build)
+            _tell(results)
             if status != 0:
                 raise _failure(build, results)
             os.replace(unfinished, build.database)
@@ -296,6 +300,14 @@ def _results(build: Build) -> list[dict[str, Any]]:
         }
         for result in json.loads(path.read_text(encoding="utf-8"))["results"]
     ]
+
+
+def _tell(results: list[dict[str, Any]]) -> None:
+    """Log what dbt's own lines, one a node and each failure again at the end, do not show: totals and the slowest ten."""
+    kinds = Counter((result["node"].split(".")[0], result["status"]) for result in results)
+    print("dbt: " + (", ".join(f"{count} {kind} {status}" for (kind, status), count in sorted(kinds.items())) or "no results"))
+    for result in sorted(results, key=lambda result: (-result["seconds"], result["node"]))[:10]:
+        print(f"slowest ten: {result['seconds']:8.2f} s  {result['status']:8}  {result['node']}")
 
 
 def _failure(build: Build, results: list[dict[str, Any]]) -> BuildFailed:

@@ -3,7 +3,10 @@
 with
 
 indicators as (
-    select indicator_code, level as unit_level
+    select
+        indicator_code,
+        level as unit_level,
+        case when survey_question is null then 0 else {{ scoring('survey_n_min') }} end as n_observations_min
     from {{ ref('indicators') }}
 ),
 
@@ -124,15 +127,18 @@ main_reasons as (
 
 judged as (
     select
-        *,
-        units_with_value > 0
-        and {{ reaches_share('weight_with_value', 'weight_to_count', 'indicator_min_coverage') }} as is_available,
+        pooled.*,
+        pooled.units_with_value > 0
+        and {{ reaches_share('pooled.weight_with_value', 'pooled.weight_to_count', 'indicator_min_coverage') }} as is_covered,
+        coalesce(pooled.n_observations, 0) >= indicators.n_observations_min as is_large_enough,
         case
-            when weight_to_count > 0 then 100.0 * weight_with_value / weight_to_count
-            when units_with_value > 0 then 100.0
+            when pooled.weight_to_count > 0 then 100.0 * pooled.weight_with_value / pooled.weight_to_count
+            when pooled.units_with_value > 0 then 100.0
             else 0.0
         end as coverage_pct
     from pooled
+    inner join indicators
+        on indicators.indicator_code = pooled.indicator_code
 ),
 
 final as (
@@ -140,12 +146,13 @@ final as (
         judged.area_level,
         judged.area_id,
         judged.indicator_code,
-        case when judged.is_available then judged.numerator end as numerator,
-        case when judged.is_available then judged.denominator end as denominator,
+        case when judged.is_covered and judged.is_large_enough then judged.numerator end as numerator,
+        case when judged.is_covered and judged.is_large_enough then judged.denominator end as denominator,
         cast(coalesce(judged.n_observations, 0) as bigint) as n_observations,
         cast(judged.coverage_pct as double) as coverage_pct,
         case
-            when not judged.is_available then coalesce(main_reasons.missing_reason, 'coverage_below_minimum')
+            when not judged.is_covered then coalesce(main_reasons.missing_reason, 'coverage_below_minimum')
+            when not judged.is_large_enough then 'sample_below_minimum'
         end as missing_reason
     from judged
     left join main_reasons

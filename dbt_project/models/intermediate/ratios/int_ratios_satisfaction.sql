@@ -50,7 +50,8 @@ answer_counts as (
     group by answers.community_id, indicators.indicator_code
 ),
 
--- each respondent stands for residents / respondents, so that the pooled share is weighted by population
+-- each respondent stands for residents / respondents, so that the pooled share is weighted by population; whether
+-- they are enough is judged where they are pooled: few in a community may be many in its county
 survey_ratios as (
     select
         communities.community_id,
@@ -60,7 +61,7 @@ survey_ratios as (
         coalesce(answer_counts.respondents, 0) as n_observations,
         case
             when not survey.has_responses then 'feed_missing'
-            when coalesce(answer_counts.respondents, 0) < {{ scoring('survey_n_min') }} then 'sample_below_minimum'
+            when answer_counts.respondents is null then 'sample_below_minimum'
         end as missing_reason
     from communities
     cross join indicators

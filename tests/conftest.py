@@ -1,0 +1,43 @@
+"""What holds for all tests: nothing of the caller's shell gets in, nothing is written outside a temporary folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from citycheck.local_airflow import TELEMETRY_OFF
+
+PROJECT = Path(__file__).resolve().parents[1]
+SHARED_DATA = PROJECT.parent / "shared" / "data"
+
+# Set before any test imports Airflow or Great Expectations, which read them once.
+_HOME = tempfile.mkdtemp(prefix="citycheck-tests-")
+for _name in [name for name in os.environ if name.startswith(("AIRFLOW", "CITYCHECK_"))]:
+    if _name != "CITYCHECK_REQUIRE_SHARED":
+        del os.environ[_name]
+os.environ |= TELEMETRY_OFF | {
+    "AIRFLOW_HOME": f"{_HOME}/airflow",
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
+    "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
+    "CITYCHECK_HOME": f"{_HOME}/var",
+}
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(_HOME, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data beside the project. Its absence skips a test, or fails it if the data must be there."""
+    if SHARED_DATA.is_dir():
+        return SHARED_DATA
+    reason = "../shared is absent"
+    if os.environ.get("CITYCHECK_REQUIRE_SHARED"):
+        pytest.fail(f"{reason}, and CITYCHECK_REQUIRE_SHARED says that it must not be.")
+    pytest.skip(reason)
