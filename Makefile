@@ -54,7 +54,7 @@ lock: ## Resolve requirements*.in again into the locks (needs uv); UPGRADE=--upg
 	$(UV) pip compile $(RESOLVE) requirements-dev.in --output-file requirements-dev.lock
 
 # One resolution for Python 3.11 and every later one; wheels only; no name of a registry gets in.
-RESOLVE = --quiet --universal --python-version 3.11 --no-build --generate-hashes --no-annotate --no-emit-index-url \
+RESOLVE = --quiet --universal --python-version 3.11 --no-build --generate-hashes --no-annotate \
 	--custom-compile-command "make lock" $(UPGRADE)
 
 clean: ## Remove what runs and tests have made, releases included (not .venv)

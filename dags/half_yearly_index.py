@@ -53,10 +53,14 @@ def half_yearly_index() -> None:
             build = index.freeze(city, half_year)
         except NotReady as missing:
             if context["dag_run"].run_type == "scheduled":
-                raise AirflowSkipException(f"{missing} The assets of the feeds will start a run of their own.") from None
+                raise AirflowSkipException(
+                    f"{missing} The assets of the feeds will start a run of their own."
+                ) from None
             raise
         if index.is_released(build):
-            raise AirflowSkipException(f"{city} {half_year}: the current release was made from exactly these inputs.")
+            raise AirflowSkipException(
+                f"{city} {half_year}: the current release was made from exactly these inputs."
+            )
         return {"city": city, "half_year": half_year, "id": build.id}
 
     @task
@@ -82,7 +86,9 @@ def half_yearly_index() -> None:
         from citycheck.steps import index
 
         release = index.publish(index.Build(**build))
-        yield Metadata(RELEASE, extra={**build, "version": release.version, "fingerprint": release.fingerprint})
+        yield Metadata(
+            RELEASE, extra={**build, "version": release.version, "fingerprint": release.fingerprint}
+        )
 
     build = ready()
     dbt_build(build) >> gate(build) >> stage(build) >> publish(build)

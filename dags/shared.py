@@ -56,7 +56,8 @@ DEFAULTS = {
     "retry_policy": ExceptionRetryPolicy(
         rules=[
             RetryRule(
-                exception=["citycheck.errors.SourceUnavailable", "citycheck.errors.NotReady"], action=RetryAction.RETRY
+                exception=["citycheck.errors.SourceUnavailable", "citycheck.errors.NotReady"],
+                action=RetryAction.RETRY,
             ),
             RetryRule(exception="citycheck.errors.CitycheckError", action=RetryAction.FAIL),
         ]
@@ -74,6 +75,10 @@ def run_of(context: dict[str, Any]) -> tuple[str, str]:
         if event.extra.get("half_year")
     ]
     half_year = period.resolve(
-        params, events, context.get("data_interval_start"), context.get("data_interval_end"), ZoneInfo(TIME_ZONE)
+        params,
+        events,
+        context.get("data_interval_start"),
+        context.get("data_interval_end"),
+        ZoneInfo(TIME_ZONE),
     )
     return params.get("city") or settings().city, str(half_year)

@@ -53,7 +53,7 @@ def test_no_file_is_larger_than_a_megabyte(tracked):
 
 # Put together here, so that this file does not hold what it looks for.
 MACHINE = re.compile("|".join((
-    "/" + r"work\b/", "/" + "tmp/lab", "/" + r"opt/(pypi|wheels)", r"/(home|Users)" + r"/[a-z]\w*/",
+    r"""(?:^|[\s"'`=(:,])/""" + "work/", "/" + "tmp/lab", "/" + r"opt/(pypi|wheels)", r"/(home|Users)" + r"/[a-z]\w*/",
     "index" + "-url", "find" + "-links", "files.python" + "hosted", r"pypi" + r"\.org/simple",
 )))  # fmt: skip
 

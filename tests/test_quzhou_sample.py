@@ -96,7 +96,11 @@ def test_planted_duplicates_are_counted_and_accepted_once(home):
 def test_the_repaired_polygon_is_accepted_and_listed(home):
     [row] = [row for row in planted(home) if row["reason_code"] == "repaired"]
     entry = store.read_manifest(home, "communities", HALF_YEAR)["tables"]["communities"]
-    repaired = [r["community_id"] for r in pq.read_table(home.lake / entry["accepted"]).to_pylist() if r["is_geometry_repaired"]]
+    repaired = [
+        r["community_id"]
+        for r in pq.read_table(home.lake / entry["accepted"]).to_pylist()
+        if r["is_geometry_repaired"]
+    ]
     assert repaired == [row["key"]]
 
 
@@ -142,7 +146,16 @@ def test_the_whole_index_is_computed_and_differs_by_county(home):
     assert sorted(row["rank"] for row in counties) == [1, 2, 3, 4, 5, 6]
     assert all(45 < row["index_score"] < 90 and row["weight_available_pct"] > 95 for row in counties)
     indicators = pq.read_table(release.path / "tables" / "indicators.parquet").to_pylist()
-    assert len({row["indicator_code"] for row in indicators if row["area_level"] == "city" and row["status"] == "ok"}) == 40
+    assert (
+        len(
+            {
+                row["indicator_code"]
+                for row in indicators
+                if row["area_level"] == "city" and row["status"] == "ok"
+            }
+        )
+        == 40
+    )
 
 
 # Kills and repeats ---------------------------------------------------------------------------------------------------
@@ -172,7 +185,11 @@ def kill_when(process: subprocess.Popen, begun) -> None:
 
 
 def bytes_of(release: Path) -> dict[str, bytes]:
-    return {path.relative_to(release).as_posix(): path.read_bytes() for path in release.rglob("*") if path.is_file()}
+    return {
+        path.relative_to(release).as_posix(): path.read_bytes()
+        for path in release.rglob("*")
+        if path.is_file()
+    }
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +217,9 @@ def interrupted(home, release, tmp_path):
 def test_builds_that_are_killed_in_dbt_stage_and_publish_run_again_to_the_same_bytes(interrupted, release):
     """The same inputs in another folder, killed three times: not one byte of the release differs."""
     city = interrupted
-    kill_when(run(city, "index.run_dbt(build)"), lambda: list((city.warehouse / ".building").glob("*.duckdb")))
+    kill_when(
+        run(city, "index.run_dbt(build)"), lambda: list((city.warehouse / ".building").glob("*.duckdb"))
+    )
     assert not list((city.warehouse / HALF_YEAR).glob("*.duckdb"))
     finish(city, "index.run_dbt(build)")
     kill_when(run(city, "index.stage(build)"), lambda: list(city.work.glob("index/*/*/.bundle.*")))
@@ -215,6 +234,9 @@ def test_builds_that_are_killed_in_dbt_stage_and_publish_run_again_to_the_same_b
 
 
 def test_the_same_inputs_are_published_once(home, release):
-    finish(home, "assert index.is_released(build); index.run_dbt(build); index.stage(build); index.publish(build)")
+    finish(
+        home,
+        "assert index.is_released(build); index.run_dbt(build); index.stage(build); index.publish(build)",
+    )
     assert [path.name for path in (home.releases / HALF_YEAR).iterdir()] == ["1"]
     assert bytes_of(current(home.releases, HALF_YEAR).path) == release

@@ -56,9 +56,13 @@ def village_of(points: pd.DataFrame, villages) -> pd.Series:
 
     codes = sorted(villages)
     tree = STRtree([villages[code] for code in codes])
-    which, where = tree.query(make_points(points["lon"].astype(float), points["lat"].astype(float)), predicate="intersects")
+    which, where = tree.query(
+        make_points(points["lon"].astype(float), points["lat"].astype(float)), predicate="intersects"
+    )
     first = pd.Series(where).groupby(which).min()
-    return pd.Series([codes[first[i]] if i in first.index else None for i in range(len(points))], index=points.index)
+    return pd.Series(
+        [codes[first[i]] if i in first.index else None for i in range(len(points))], index=points.index
+    )
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +123,9 @@ def test_parking_is_its_own_category(marts, raw_reports):
 
 
 @pytest.mark.parametrize("any_park", [True, False])
-def test_residents_within_500_m_of_a_park_equal_an_independent_recount(marts, shared_data, villages, any_park):
+def test_residents_within_500_m_of_a_park_equal_an_independent_recount(
+    marts, shared_data, villages, any_park
+):
     from pyproj import Transformer
     from scipy.spatial import cKDTree
 
@@ -129,7 +135,8 @@ def test_residents_within_500_m_of_a_park_equal_an_independent_recount(marts, sh
         parks = parks[parks["面積"] * 10000 >= 150]  # the standard's minimum for an activity ground
     features = json.loads((folder / "boundaries_population/weight.json").read_text("utf-8"))["features"]
     people = pd.DataFrame(
-        [(*f["geometry"]["coordinates"], f["properties"]["weight"]) for f in features], columns=["lon", "lat", "residents"]
+        [(*f["geometry"]["coordinates"], f["properties"]["weight"]) for f in features],
+        columns=["lon", "lat", "residents"],
     )
     people["village"] = village_of(people, villages)
     to_metres = Transformer.from_crs("EPSG:4326", "EPSG:3826", always_xy=True)
@@ -146,12 +153,16 @@ def test_residents_within_500_m_of_a_park_equal_an_independent_recount(marts, sh
 def test_what_the_city_does_not_have_is_insufficient_by_name_and_nothing_is_ranked(marts):
     assert marts.execute("select count(*) from marts.county_index where rank is not null").fetchone() == (0,)
     gaps = dict(
-        marts.execute("select indicator_code, missing_reason from marts.data_gaps where area_level = 'city'").fetchall()
+        marts.execute(
+            "select indicator_code, missing_reason from marts.data_gaps where area_level = 'city'"
+        ).fetchall()
     )
     assert gaps["GOV-7"] == "feed_missing"
     assert gaps["GOV-5"] == "times_missing"
     assert gaps["ELD-1"] in {"kind_not_surveyed", "group_unknown"}
     assert gaps["CUL-1"] == "size_unverified"
     assert "SPT-1" not in gaps
-    [[share]] = marts.execute("select distinct weight_available_pct from marts.index_scores where area_level = 'city'").fetchall()
+    [[share]] = marts.execute(
+        "select distinct weight_available_pct from marts.index_scores where area_level = 'city'"
+    ).fetchall()
     assert share == pytest.approx(9 * 0.35)

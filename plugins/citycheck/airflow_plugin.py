@@ -14,7 +14,9 @@ from airflow.plugins_manager import AirflowPlugin
 Message = MutableMapping[str, Any]
 
 
-async def pages(scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]) -> None:
+async def pages(
+    scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
+) -> None:
     """The ASGI application of the pages."""
     from citycheck.web.app import app
 

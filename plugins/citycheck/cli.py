@@ -112,10 +112,14 @@ def sql(
         databases = sorted(warehouse.glob("[0-9]*H[12].duckdb"))
         wanted = [d for d in databases if half_year in (None, d.stem)]
         if not wanted:
-            raise CitycheckError(f"{warehouse}: no marts of {half_year or 'any half-year'} are there. Run `make demo` first.")
+            raise CitycheckError(
+                f"{warehouse}: no marts of {half_year or 'any half-year'} are there. Run `make demo` first."
+            )
         database = wanted[-1]
         if query is None:
-            print(f"Python   duckdb.connect({str(database)!r}, read_only=True).sql('from marts.county_index')")
+            print(
+                f"Python   duckdb.connect({str(database)!r}, read_only=True).sql('from marts.county_index')"
+            )
             print(f"DuckDB   duckdb -readonly {database}")
             return
         with duck.connect(database, read_only=True) as connection:

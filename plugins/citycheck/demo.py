@@ -136,7 +136,9 @@ class Released:
     provenance: dict[str, Any]
 
     def table(self, name: str) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = pq.read_table(self.release.path / "tables" / f"{name}.parquet").to_pylist()
+        rows: list[dict[str, Any]] = pq.read_table(
+            self.release.path / "tables" / f"{name}.parquet"
+        ).to_pylist()
         return rows
 
 
@@ -150,7 +152,9 @@ def show(about: City) -> None:
             provenance = json.loads((release.path / "provenance.json").read_text("utf-8"))
             found.append(Released(half_year, release, provenance))
     if about.profile.is_synthetic:
-        console.print("\n[bold yellow]合成数据:名称为真,其余皆为生成。 Synthetic data: names are real, all else is generated.[/]")
+        console.print(
+            "\n[bold yellow]合成数据:名称为真,其余皆为生成。 Synthetic data: names are real, all else is generated.[/]"
+        )
     if len(found) > 2:
         console.print(_summary(found))
     for released in found[-2:]:
@@ -169,13 +173,17 @@ def show(about: City) -> None:
 
 
 def _ranking(about: City, released: Released) -> Table:
-    table = Table(title=f"{about.profile.name.zh} {about.profile.name.en} · {released.half_year} · version {released.release.version}")
+    table = Table(
+        title=f"{about.profile.name.zh} {about.profile.name.en} · {released.half_year} · version {released.release.version}"
+    )
     for name, side in (
         ("rank 名次", "right"), ("county 县区", "left"), ("index 指数", "right"), ("change 变化", "right"),
         ("band 等级", "left"), ("weight with data 有数据权重", "right"), ("reports/1,000 报修", "right"),
     ):  # fmt: skip
         table.add_column(name, justify=side)  # type: ignore[arg-type]
-    rows = sorted(released.table("county_index"), key=lambda r: (r["rank"] is None, r["rank"] or 0, r["area_id"]))
+    rows = sorted(
+        released.table("county_index"), key=lambda r: (r["rank"] is None, r["rank"] or 0, r["area_id"])
+    )
     for row in rows:
         table.add_row(
             _or(row["rank"], "{:d}", "–"),
@@ -192,7 +200,9 @@ def _ranking(about: City, released: Released) -> Table:
 def _insufficient(about: City, released: Released) -> Table:
     """Where no county can be ranked: which indicators have no value in the city, and why."""
     gaps = [gap for gap in released.table("data_gaps") if gap["area_level"] == "city"]
-    table = Table(title=f"{about.profile.name.zh} {about.profile.name.en} · {released.half_year} · 数据不足 insufficient data, no rank")
+    table = Table(
+        title=f"{about.profile.name.zh} {about.profile.name.en} · {released.half_year} · 数据不足 insufficient data, no rank"
+    )
     for name in ("why 原因", "indicators 指标", "weight 权重"):
         table.add_column(name, justify="right" if name.startswith("weight") else "left")
     for reason in sorted({gap["missing_reason"] for gap in gaps}):
@@ -207,11 +217,21 @@ def _insufficient(about: City, released: Released) -> Table:
 
 def _summary(found: list[Released]) -> Table:
     table = Table(title="Released half-years / 已发布的半年度")
-    for name in ("half-year 半年度", "version 版本", "counties ranked 参与排名", "repair reports 报修", "weight with data 有数据权重"):
+    for name in (
+        "half-year 半年度",
+        "version 版本",
+        "counties ranked 参与排名",
+        "repair reports 报修",
+        "weight with data 有数据权重",
+    ):
         table.add_column(name, justify="right")
     for released in found:
         counties = released.table("county_index")
-        city = [r for r in released.table("repair_statistics") if r["area_level"] == "city" and r["category_code"] == "all"]
+        city = [
+            r
+            for r in released.table("repair_statistics")
+            if r["area_level"] == "city" and r["category_code"] == "all"
+        ]
         share = [r["weight_available_pct"] for r in counties if r["weight_available_pct"] is not None]
         table.add_row(
             released.half_year,
@@ -232,12 +252,16 @@ def _quarantined(found: list[Released]) -> Table:
         for row in released.table("quarantine_summary")
     }
     tables = sorted({key[0] for key in counts})
-    table = Table(title=f"Quarantined rows and why / 被隔离的行及原因 · {' | '.join(r.half_year for r in shown)}")
+    table = Table(
+        title=f"Quarantined rows and why / 被隔离的行及原因 · {' | '.join(r.half_year for r in shown)}"
+    )
     table.add_column("reason 原因")
     for name in tables:
         table.add_column(name, justify="right")
     for reason in sorted({key[1] for key in counts}):
-        cells = [" | ".join(str(counts.get((name, reason, r.half_year), 0)) for r in shown) for name in tables]
+        cells = [
+            " | ".join(str(counts.get((name, reason, r.half_year), 0)) for r in shown) for name in tables
+        ]
         table.add_row(reason, *("" if set(cell) <= {"0", " ", "|"} else cell for cell in cells))
     return table
 

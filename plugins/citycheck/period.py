@@ -83,7 +83,11 @@ def resolve(
                 "one was expected. Trigger the DAG once for each, with the parameter half_year."
             )
         return named.pop()
-    if data_interval_start is not None and data_interval_end is not None and data_interval_start < data_interval_end:
+    if (
+        data_interval_start is not None
+        and data_interval_end is not None
+        and data_interval_start < data_interval_end
+    ):
         half_year = HalfYear.containing(data_interval_start, zone)
         if (half_year.start(zone), half_year.end(zone)) == (data_interval_start, data_interval_end):
             return half_year

@@ -15,7 +15,9 @@ def seed(name: str, folder: Path | None = None) -> tuple[dict[str, str], ...]:
     """The rows of a seed, as text. Raises `BadInput` when there is no such seed."""
     path = (folder or settings().dbt_project / "seeds") / f"{name}.csv"
     if not path.is_file():
-        raise BadInput(f"{path.name}: the standard has no such seed; expected it in {path.parent}. Restore it.")
+        raise BadInput(
+            f"{path.name}: the standard has no such seed; expected it in {path.parent}. Restore it."
+        )
     with path.open(encoding="utf-8", newline="") as file:
         return tuple(csv.DictReader(file))
 

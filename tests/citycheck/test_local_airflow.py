@@ -118,8 +118,8 @@ def test_a_run_succeeds_tells_its_changes_and_its_asset_starts_the_next(airflow:
 
 @pytest.mark.slow
 def test_a_failed_task_is_told_with_its_reason_and_its_log(airflow: LocalAirflow, project: Path):
-    run = airflow.trigger("fail", {}, run_id="to fail: 1")
-    assert run == "to fail: 1"
+    run = airflow.trigger("fail", {}, run_id="to-fail:1")
+    assert run == "to-fail:1"
     assert airflow.wait([("fail", run)], timeout_s=120) == {("fail", run): "failed"}
     [(task, reason, log)] = airflow.failures("fail", run)
     assert task == "bad"

@@ -4,7 +4,6 @@ import ast
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -61,13 +60,15 @@ def test_a_dag_says_what_to_do_when_a_task_is_red(bag, dag_id):
 
 @pytest.mark.parametrize("dag_id", SHAPES)
 def test_the_schedule_is_the_half_year_in_the_zone_of_the_city(bag, dag_id):
-    from airflow.timetables.base import TimeRestriction
     from airflow.serialization.encoders import coerce_to_core_timetable
+    from airflow.timetables.base import TimeRestriction
     from pendulum import instance
 
     info = coerce_to_core_timetable(bag.dags[dag_id].timetable).next_dagrun_info(
         last_automated_data_interval=None,
-        restriction=TimeRestriction(earliest=instance(datetime(2026, 1, 15, tzinfo=UTC)), latest=None, catchup=True),
+        restriction=TimeRestriction(
+            earliest=instance(datetime(2026, 1, 15, tzinfo=UTC)), latest=None, catchup=True
+        ),
     )
     assert info.data_interval.start == datetime(2026, 6, 30, 16, tzinfo=UTC)
     assert info.data_interval.end == datetime(2026, 12, 31, 16, tzinfo=UTC)
@@ -77,7 +78,9 @@ def test_the_index_starts_when_all_four_feeds_are_accepted(bag):
     condition = bag.dags["half_yearly_index"].timetable.asset_condition
     assert type(condition).__name__ == "AssetAll"
     uris = {asset.uri for asset in condition.objects}
-    assert uris == {f"citycheck://lake/{feed}" for feed in ("communities", "facilities", "survey", "repair_reports")}
+    assert uris == {
+        f"citycheck://lake/{feed}" for feed in ("communities", "facilities", "survey", "repair_reports")
+    }
 
 
 def test_a_bad_input_fails_at_once_and_a_busy_source_is_tried_again(bag):
@@ -108,7 +111,10 @@ def test_a_run_takes_its_half_year_from_parameter_event_or_interval(bag):
 
     start, end = datetime(2025, 12, 31, 16, tzinfo=UTC), datetime(2026, 6, 30, 16, tzinfo=UTC)
     interval = {"data_interval_start": start, "data_interval_end": end}
-    assert shared.run_of({"params": {"half_year": "2024H2", "city": "tainan"}} | interval) == ("tainan", "2024H2")
+    assert shared.run_of({"params": {"half_year": "2024H2", "city": "tainan"}} | interval) == (
+        "tainan",
+        "2024H2",
+    )
     assert shared.run_of({"params": {}, "triggering_asset_events": {"a": [event("2025H1")]}})[1] == "2025H1"
     assert shared.run_of({"params": {}} | interval) == (settings().city, "2026H1")
 
@@ -142,7 +148,7 @@ def test_a_dag_file_holds_no_work_and_is_short(file):
 
 
 def test_no_dag_is_named_like_a_dbt_module():
-    assert not [path for path in Path(DAGS).glob("dbt_*.py")]
+    assert not list(DAGS.glob("dbt_*.py"))
 
 
 def test_an_interval_of_another_length_is_no_half_year(bag):
@@ -152,4 +158,6 @@ def test_an_interval_of_another_length_is_no_half_year(bag):
 
     start = datetime(2026, 1, 1, tzinfo=UTC)
     with pytest.raises(BadInput):
-        shared.run_of({"params": {}, "data_interval_start": start, "data_interval_end": start + timedelta(days=7)})
+        shared.run_of(
+            {"params": {}, "data_interval_start": start, "data_interval_end": start + timedelta(days=7)}
+        )

@@ -21,8 +21,8 @@ from citycheck.cities.profile import City, ColumnMap, Correction, TableMap
 from citycheck.errors import BadInput
 from citycheck.lake.files import replacing, telling_disk_full
 from citycheck.lake.landing import Delivery
-from citycheck.period import HalfYear
 from citycheck.lake.tables import Column, Table, tables
+from citycheck.period import HalfYear
 
 _SQL_TYPE = {
     "string": "varchar",
@@ -65,7 +65,10 @@ def map_table(
                 for file in delivery.files
                 if file.source == table_map.source and fnmatchcase(file.path, table_map.files)
             ]
-            raw = {path: _read(connection, table_map, landed / table_map.source / path, path, work) for path in files}
+            raw = {
+                path: _read(connection, table_map, landed / table_map.source / path, path, work)
+                for path in files
+            }
             _check_guards(connection, table_map, list(raw.values()), HalfYear.parse(delivery.half_year))
             for path, relation in raw.items():
                 query = _compile(city, target, table_map, relation, f"{table_map.source}/{path}")
@@ -109,7 +112,9 @@ def _write(connection: duckdb.DuckDBPyConnection, table: Table, out: Path) -> li
 # Reading -------------------------------------------------------------------------------------------------------------
 
 
-def _read(connection: duckdb.DuckDBPyConnection, table_map: TableMap, file: Path, path: str, work: Path) -> str:
+def _read(
+    connection: duckdb.DuckDBPyConnection, table_map: TableMap, file: Path, path: str, work: Path
+) -> str:
     """A relation of the file's rows as text, with `source_row` and, for geographic files, `geom`."""
     try:
         if table_map.format == "csv":
@@ -158,7 +163,10 @@ def _as_utf8(file: Path, encoding: str, name: str, work: Path) -> Path:
     plain = codecs.lookup(encoding).name == "utf-8" and not has_mark
     copy = work / f"{file.parent.name}-{file.name}.utf8"
     done = 0
-    with file.open("rb") as source, (open("/dev/null", "w") if plain else copy.open("w", encoding="utf-8", newline="")) as target:
+    with (
+        file.open("rb") as source,
+        open("/dev/null", "w") if plain else copy.open("w", encoding="utf-8", newline="") as target,
+    ):
         while True:
             chunk = source.read(1 << 20)
             try:
@@ -188,7 +196,9 @@ def _check_columns(table_map: TableMap, path: str, columns: list[str]) -> None:
 
 
 def _unreadable(table_map: TableMap, path: str, error: duckdb.Error) -> BadInput:
-    told = " ".join(line.strip() for line in str(error).splitlines() if line.strip() and "Original Line" not in line)
+    told = " ".join(
+        line.strip() for line in str(error).splitlines() if line.strip() and "Original Line" not in line
+    )
     if table_map.format == "csv":
         # DuckDB quotes the whole line, which may hold a name or a phone number: only the place is told.
         told = next((part for part in told.split(".") if "Line:" in part), told.split(":")[0]).strip()[:80]
@@ -206,16 +216,18 @@ def _check_guards(
 ) -> None:
     for correction in table_map.corrections:
         guard = correction.guard
-        if guard.half_years and not HalfYear.parse(guard.half_years[0]) <= half_year <= HalfYear.parse(guard.half_years[1]):
+        if guard.half_years and not HalfYear.parse(guard.half_years[0]) <= half_year <= HalfYear.parse(
+            guard.half_years[1]
+        ):
             continue
         low, high = guard.between
         rows = " union all by name ".join(f"select {_name(guard.column)} as c from {r}" for r in relations)
         share = connection.execute(
             f"select coalesce(avg((try_cast(c as double) between {low!r} and {high!r})::integer), 0) from ({rows})"
-        ).fetchone()[0]  # type: ignore[index]
+        ).fetchone()[0]
         if share < guard.share_min:
             raise BadInput(
-                f"{table_map.source}/{table_map.files}: the correction \"{correction.reason}\" no longer fits: only "
+                f'{table_map.source}/{table_map.files}: the correction "{correction.reason}" no longer fits: only '
                 f"{share:.1%} of {guard.column!r} lies between {low} and {high}, expected at least {guard.share_min:.1%}. "
                 "The source may have been fixed: remove the correction from the profile."
             )
@@ -228,7 +240,9 @@ def _corrected(relation: str, corrections: list[Correction]) -> str:
             replaced = f"{right} as {left}, {left} as {right}"
         else:
             where = " and ".join(f"{_name(c)} = {_text(v)}" for c, v in correction.where.items())
-            replaced = ", ".join(f"case when {where} then null else {_name(c)} end as {_name(c)}" for c in correction.set_null)
+            replaced = ", ".join(
+                f"case when {where} then null else {_name(c)} end as {_name(c)}" for c in correction.set_null
+            )
         relation = f"(select * replace ({replaced}) from {relation})"
     return relation
 
@@ -250,9 +264,13 @@ def _compile(city: City, table: Table, table_map: TableMap, relation: str, file:
     if has_geometry:
         cleaned.append("geom")
         coded.append("geom, st_isvalid(geom) as is_valid")
-        coded.append("st_collectionextract(case when st_isvalid(geom) then geom else st_makevalid(geom) end, 3) as area")
+        coded.append(
+            "st_collectionextract(case when st_isvalid(geom) then geom else st_makevalid(geom) end, 3) as area"
+        )
     typed = [f"{_typed(city, c, used.get(c.name))} as {_name(c.name)}" for c in table.columns]
-    carried = [_name(f"{prefix}{n}") for n, m in used.items() if m.geometry is None for prefix in ("text ", "known ")]
+    carried = [
+        _name(f"{prefix}{n}") for n, m in used.items() if m.geometry is None for prefix in ("text ", "known ")
+    ]
     errors = [error for c in table.columns if c.name in used for error in _errors(table, c, used[c.name])]
     return f"""
         select {", ".join(_name(c.name) for c in table.columns)}, {_text(file)}, source_row,
@@ -288,7 +306,9 @@ def _coded(city: City, target: Column, column: ColumnMap) -> tuple[str, str]:
     if column.patterns or values:
         mapping = _map(values)
         otherwise = raw if column.unmapped == "keep" else "null"
-        cases = [f"when regexp_full_match({raw}, {_text(p.match)}) then {_text(p.to)}" for p in column.patterns]
+        cases = [
+            f"when regexp_full_match({raw}, {_text(p.match)}) then {_text(p.to)}" for p in column.patterns
+        ]
         cases.append(f"when map_contains({mapping}, {raw}) then {mapping}[{raw}]")
         text = f"case {' '.join(cases)} else {otherwise} end"
         if column.unmapped == "error":

@@ -219,7 +219,9 @@ class Profile(Strict):
         for feed in self.feeds.values():
             for table in feed.tables:
                 if table.source not in self.sources:
-                    raise ValueError(f"the table {table.table} names the source {table.source!r}, which is not declared")
+                    raise ValueError(
+                        f"the table {table.table} names the source {table.source!r}, which is not declared"
+                    )
         return self
 
     @property
@@ -273,12 +275,16 @@ class City:
     def _csv(self, name: str, columns: tuple[str, ...]) -> list[dict[str, str]]:
         path = self.folder / name
         if not path.is_file():
-            raise BadInput(f"{path}: the profile names this table, but there is no such file. Add it or correct the name.")
+            raise BadInput(
+                f"{path}: the profile names this table, but there is no such file. Add it or correct the name."
+            )
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file)
             absent = [c for c in columns if c not in (reader.fieldnames or [])]
             if absent:
-                raise BadInput(f"{path}: the column(s) {', '.join(absent)} are missing; expected {', '.join(columns)}. Add them.")
+                raise BadInput(
+                    f"{path}: the column(s) {', '.join(absent)} are missing; expected {', '.join(columns)}. Add them."
+                )
             return list(reader)
 
 
@@ -302,7 +308,9 @@ def _read_profile(folder: Path) -> Profile:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}" if mark else "the file"
-        raise BadInput(f"{path}: {where} is not YAML ({getattr(error, 'problem', error)}). Correct it.") from None
+        raise BadInput(
+            f"{path}: {where} is not YAML ({getattr(error, 'problem', error)}). Correct it."
+        ) from None
     try:
         profile = Profile.model_validate(written)
     except ValidationError as error:
@@ -312,9 +320,13 @@ def _read_profile(folder: Path) -> Profile:
         message = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
             message = _unknown_key(location)
-        raise BadInput(f"{path}, line {_line(node, location)}: {key}: {message}. Correct the profile.") from None
+        raise BadInput(
+            f"{path}, line {_line(node, location)}: {key}: {message}. Correct the profile."
+        ) from None
     if profile.city != folder.name:
-        raise BadInput(f"{path}: city is {profile.city!r}, expected {folder.name!r} as its folder is named. Correct one of them.")
+        raise BadInput(
+            f"{path}: city is {profile.city!r}, expected {folder.name!r} as its folder is named. Correct one of them."
+        )
     return profile
 
 
@@ -345,5 +357,3 @@ def _line(node: yaml.Node | None, location: list[Any]) -> int:
             node = node.value[part]
             line = node.start_mark.line + 1
     return line
-
-

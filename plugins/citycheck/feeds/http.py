@@ -58,19 +58,29 @@ def fetch(
             _download(client, address, target, timeout_s, limit_bytes)
 
 
-def _download(client: requests.Session, address: str, target: Path, timeout_s: float, limit_bytes: int) -> None:
+def _download(
+    client: requests.Session, address: str, target: Path, timeout_s: float, limit_bytes: int
+) -> None:
     try:
         with client.get(address, stream=True, timeout=timeout_s, allow_redirects=False) as answer:
             if answer.status_code in (429, 500, 502, 503, 504):
-                raise SourceUnavailable(f"{address}: still answers {answer.status_code} after all retries. Run the task again later.")
+                raise SourceUnavailable(
+                    f"{address}: still answers {answer.status_code} after all retries. Run the task again later."
+                )
             if answer.status_code != 200:
-                raise BadInput(f"{address}: answered {answer.status_code}; expected 200 and the file. Correct the address.")
+                raise BadInput(
+                    f"{address}: answered {answer.status_code}; expected 200 and the file. Correct the address."
+                )
             received = 0
             with target.open("wb") as file:
                 for chunk in answer.iter_content(_CHUNK_BYTES):
                     received += len(chunk)
                     if received > limit_bytes:
-                        raise BadInput(f"{address}: is larger than {limit_bytes >> 20} MiB. Check the address, or raise the limit.")
+                        raise BadInput(
+                            f"{address}: is larger than {limit_bytes >> 20} MiB. Check the address, or raise the limit."
+                        )
                     file.write(chunk)
     except requests.RequestException as error:
-        raise SourceUnavailable(f"{address}: did not answer ({type(error).__name__}). Run the task again later.") from None
+        raise SourceUnavailable(
+            f"{address}: did not answer ({type(error).__name__}). Run the task again later."
+        ) from None

@@ -45,7 +45,9 @@ def telling_disk_full(path: Path) -> Iterator[None]:
 def write_json(path: Path, value: Any) -> None:
     """Write JSON with sorted keys, in one step."""
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        temporary.write_text(
+            json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True) + "\n", encoding="utf-8"
+        )
 
 
 def fsync(path: Path) -> None:

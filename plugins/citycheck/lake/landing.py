@@ -50,7 +50,9 @@ class Delivery:
         return home.landing / self.feed / self.half_year / self.id
 
 
-def land(city: City, feed: str, half_year: HalfYear, home: CityHome, sources: Path, received_at: datetime) -> Delivery:
+def land(
+    city: City, feed: str, half_year: HalfYear, home: CityHome, sources: Path, received_at: datetime
+) -> Delivery:
     """Bring the files of a feed for a half-year into landing; the same bytes a second time change nothing.
 
     A feed that the city does not provide is a delivery without files: that, too, is known from then on. Raises
@@ -87,11 +89,18 @@ def load(home: CityHome, feed: str, half_year: str, delivery_id: str) -> Deliver
     """A delivery that has landed. Raises `NotReady` when it has not."""
     receipt = home.landing / feed / half_year / delivery_id / "receipt.json"
     if not receipt.is_file():
-        raise NotReady(f"{feed} {half_year}: delivery {delivery_id} is not in landing. Run the task `land` again.")
+        raise NotReady(
+            f"{feed} {half_year}: delivery {delivery_id} is not in landing. Run the task `land` again."
+        )
     written = json.loads(receipt.read_text(encoding="utf-8"))
     files = tuple(LandedFile(**file) for file in written["files"])
     return Delivery(
-        written["city"], written["feed"], written["half_year"], written["id"], files, tuple(written["absent_periods"])
+        written["city"],
+        written["feed"],
+        written["half_year"],
+        written["id"],
+        files,
+        tuple(written["absent_periods"]),
     )
 
 
@@ -160,15 +169,14 @@ def _fetch(
                 "this half-year. Wait for the delivery, or correct `files` and `covers` in the profile."
             )
         chosen.setdefault(table.source, set()).update(paths)
-    for name, paths in chosen.items():
-        folder = offers[name][0]
-        out = staging / name
+    for name, chosen_paths in chosen.items():
+        paths, folder, out = sorted(chosen_paths), offers[name][0], staging / name
         if folder is not None:
-            folder_feed.fetch(folder, sorted(paths), out)
+            folder_feed.fetch(folder, paths, out)
         else:
             pinned = city.pinned_files(name)
-            http_feed.fetch({path: pinned[path][0] for path in sorted(paths)}, out, city.profile.sources[name].hosts)
-        _verify(city, name, sorted(paths), out)
+            http_feed.fetch({path: pinned[path][0] for path in paths}, out, city.profile.sources[name].hosts)
+        _verify(city, name, paths, out)
     return [(name, path) for name in sorted(chosen) for path in sorted(chosen[name])], absent
 
 
@@ -202,7 +210,9 @@ def _verify(city: City, source: str, paths: list[str], out: Path) -> None:
     pinned = city.pinned_files(source)
     for path in paths:
         if (out / path).stat().st_size == 0:
-            raise BadInput(f"{source}/{path}: the file is empty; expected data. Ask the source to send it again.")
+            raise BadInput(
+                f"{source}/{path}: the file is empty; expected data. Ask the source to send it again."
+            )
         if path in pinned and (found := _sha256(out / path)) != pinned[path][1]:
             raise BadInput(
                 f"{source}/{path}: its SHA-256 is {found[:12]}…, expected {pinned[path][1][:12]}… as pinned. "

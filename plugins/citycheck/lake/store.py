@@ -48,8 +48,14 @@ def sha256(path: Path) -> str:
 
 def rows_by_file(path: Path) -> dict[str, int]:
     """Rows of a lake file by the source file they came from."""
-    counted = pq.read_table(path, columns=["source_file"]).group_by("source_file").aggregate([("source_file", "count")])
-    return dict(zip(counted["source_file"].to_pylist(), counted["source_file_count"].to_pylist(), strict=True))
+    counted = (
+        pq.read_table(path, columns=["source_file"])
+        .group_by("source_file")
+        .aggregate([("source_file", "count")])
+    )
+    return dict(
+        zip(counted["source_file"].to_pylist(), counted["source_file_count"].to_pylist(), strict=True)
+    )
 
 
 def rows_by_reason(path: Path) -> dict[str, int]:
@@ -80,7 +86,9 @@ def read_manifest(home: CityHome, feed: str, half_year: str) -> dict[str, Any]:
     """What counts of a feed for a half-year. Raises `NotReady` when nothing does."""
     path = home.lake / "manifests" / feed / f"{half_year}.json"
     if not path.is_file():
-        raise NotReady(f"{feed} {half_year}: nothing has been accepted yet. Run ingest_{feed} with half_year={half_year} first.")
+        raise NotReady(
+            f"{feed} {half_year}: nothing has been accepted yet. Run ingest_{feed} with half_year={half_year} first."
+        )
     manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return manifest
 

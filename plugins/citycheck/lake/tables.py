@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import yaml
@@ -70,7 +71,7 @@ def tables_of(feed: str) -> list[Table]:
     return [table for table in tables().values() if table.feed == feed]
 
 
-def _table(name: str, spec: dict) -> Table:
+def _table(name: str, spec: dict[str, Any]) -> Table:
     columns: list[Column] = []
     for written, about in spec["columns"].items():
         base = Column(written, about["type"], about.get("required", False), about["description"])

@@ -26,8 +26,8 @@ from citycheck.cities.profile import City, load_city
 from citycheck.duck import spatial_extension_path
 from citycheck.errors import BadInput, CitycheckError, NotReady
 from citycheck.lake import store
-from citycheck.lake.landing import exclusive
 from citycheck.lake.files import fsync_folder, replacing, telling_disk_full, write_json
+from citycheck.lake.landing import exclusive
 from citycheck.lake.tables import FEEDS, tables
 from citycheck.period import HalfYear, utc_naive
 from citycheck.release import publish as releases
@@ -37,7 +37,9 @@ _LEDGER = pa.schema(
     [(name, pa.string()) for name in ("feed", "table_name", "half_year", "delivery", "source_file")]
     + [(name, pa.int64()) for name in ("rows_in", "rows_accepted", "rows_quarantined", "rows_duplicate")]
 )
-_QUARANTINE = pa.schema([("feed", pa.string()), ("table_name", pa.string()), ("reason_code", pa.string()), ("rows", pa.int64())])
+_QUARANTINE = pa.schema(
+    [("feed", pa.string()), ("table_name", pa.string()), ("reason_code", pa.string()), ("rows", pa.int64())]
+)
 
 
 class BuildFailed(CitycheckError):
@@ -104,7 +106,10 @@ def freeze(city: str, half_year: str) -> Build:
             empty = build.work / f"{table}.empty.parquet"
             _write_table(empty, [], tables()[table].schema)
             paths.append(str(empty))
-    files |= {"ledger": [str(build.work / "ledger.parquet")], "quarantine": [str(build.work / "quarantine.parquet")]}
+    files |= {
+        "ledger": [str(build.work / "ledger.parquet")],
+        "quarantine": [str(build.work / "quarantine.parquet")],
+    }
     write_json(build.inputs, {"provenance": provenance, "files": files})
     return build
 
@@ -177,7 +182,10 @@ def stage(build: Build) -> Path:
     shutil.rmtree(build.staged, ignore_errors=True)
     with telling_disk_full(build.staged):
         return write_bundle(
-            build.database, build.dbt_target / "manifest.json", build.staged, {**inputs["provenance"], "build": build.id}
+            build.database,
+            build.dbt_target / "manifest.json",
+            build.staged,
+            {**inputs["provenance"], "build": build.id},
         )
 
 
@@ -192,7 +200,9 @@ def publish(build: Build) -> releases.Release:
     return release
 
 
-def _provenance(about: City, home: CityHome, period: HalfYear, manifests: list[dict[str, Any]]) -> dict[str, Any]:
+def _provenance(
+    about: City, home: CityHome, period: HalfYear, manifests: list[dict[str, Any]]
+) -> dict[str, Any]:
     profile = about.profile
     cut_off = period.end(profile.zone) + timedelta(days=standard.parameter("cut_off_lag_days"))
     previous = releases.current(home.releases, str(period.previous))
@@ -202,13 +212,19 @@ def _provenance(about: City, home: CityHome, period: HalfYear, manifests: list[d
         "city_name_en": profile.name.en,
         "is_synthetic": profile.is_synthetic,
         "half_year": str(period),
-        "period": {"start": period.start(profile.zone).isoformat(), "end": period.end(profile.zone).isoformat()},
+        "period": {
+            "start": period.start(profile.zone).isoformat(),
+            "end": period.end(profile.zone).isoformat(),
+        },
         "cut_off": cut_off.isoformat(),
         "standard_version": standard.version(),
         "code_version": __version__,
         "code_commit": _commit(),
         "profile_sha256": about.fingerprint(),
-        "sources": [{"name": name, "title": s.title, "licence": s.licence} for name, s in sorted(profile.sources.items())],
+        "sources": [
+            {"name": name, "title": s.title, "licence": s.licence}
+            for name, s in sorted(profile.sources.items())
+        ],
         "known_gaps": [gap.model_dump() for gap in profile.known_gaps],
         "feeds_provided": profile.provided_feeds,
         "feeds_missing": [feed for feed in FEEDS if feed not in profile.provided_feeds],
@@ -224,7 +240,11 @@ def _provenance(about: City, home: CityHome, period: HalfYear, manifests: list[d
         ],
         "previous_release": None
         if previous is None
-        else {"half_year": str(period.previous), "version": previous.version, "fingerprint": previous.fingerprint},
+        else {
+            "half_year": str(period.previous),
+            "version": previous.version,
+            "fingerprint": previous.fingerprint,
+        },
     }
 
 
@@ -259,7 +279,9 @@ def _write_table(path: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> N
 
 def _dbt_vars(build: Build) -> dict[str, Any]:
     if not build.inputs.is_file():
-        raise NotReady(f"{build.half_year}: the inputs of build {build.id} are not written down. Run the task `ready` first.")
+        raise NotReady(
+            f"{build.half_year}: the inputs of build {build.id} are not written down. Run the task `ready` first."
+        )
     frozen = json.loads(build.inputs.read_text(encoding="utf-8"))
     profile = load_city(build.city).profile
     previous = frozen["provenance"]["previous_release"]
@@ -274,7 +296,9 @@ def _dbt_vars(build: Build) -> dict[str, Any]:
         "projected_crs": profile.projected_crs,
         "provided_kinds": profile.provided_kinds,
         "inputs": {name: ", ".join(f"'{path}'" for path in paths) for name, paths in frozen["files"].items()},
-        "previous_release": str(build.home.releases / previous["half_year"] / str(previous["version"])) if previous else "",
+        "previous_release": str(build.home.releases / previous["half_year"] / str(previous["version"]))
+        if previous
+        else "",
         "spatial_extension": str(spatial_extension_path()),
     }
 
@@ -305,7 +329,13 @@ def _results(build: Build) -> list[dict[str, Any]]:
 def _tell(results: list[dict[str, Any]]) -> None:
     """Log what dbt's own lines, one a node and each failure again at the end, do not show: totals and the slowest ten."""
     kinds = Counter((result["node"].split(".")[0], result["status"]) for result in results)
-    print("dbt: " + (", ".join(f"{count} {kind} {status}" for (kind, status), count in sorted(kinds.items())) or "no results"))
+    print(
+        "dbt: "
+        + (
+            ", ".join(f"{count} {kind} {status}" for (kind, status), count in sorted(kinds.items()))
+            or "no results"
+        )
+    )
     for result in sorted(results, key=lambda result: (-result["seconds"], result["node"]))[:10]:
         print(f"slowest ten: {result['seconds']:8.2f} s  {result['status']:8}  {result['node']}")
 

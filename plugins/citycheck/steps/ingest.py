@@ -36,7 +36,9 @@ def covers(city: str, half_year: str) -> bool:
 def land(city: str, feed: str, half_year: str, received_at: datetime) -> str:
     """Bring the source's files into landing; returns the delivery's id."""
     home = settings().city_home(city)
-    delivery = landing.land(load_city(city), feed, HalfYear.parse(half_year), home, settings().sources, received_at)
+    delivery = landing.land(
+        load_city(city), feed, HalfYear.parse(half_year), home, settings().sources, received_at
+    )
     return delivery.id
 
 
@@ -54,7 +56,9 @@ def map_delivery(city: str, feed: str, half_year: str, delivery_id: str) -> dict
         )
     ]  # fmt: skip
     write_json(work / "counts.json", [asdict(count) for count in counts])
-    return {table: sum(c.rows_in for c in counts if c.table == table) for table in _mapped_tables(about, feed)}
+    return {
+        table: sum(c.rows_in for c in counts if c.table == table) for table in _mapped_tables(about, feed)
+    }
 
 
 def gate(city: str, feed: str, half_year: str, delivery_id: str) -> dict[str, dict[str, int]]:
@@ -66,7 +70,9 @@ def gate(city: str, feed: str, half_year: str, delivery_id: str) -> dict[str, di
     mapped = {table: work / f"{table}.mapped.parquet" for table in _mapped_tables(about, feed)}
     absent = [path.name for path in mapped.values() if not path.is_file()]
     if absent:
-        raise NotReady(f"{feed} {half_year}: {', '.join(absent)} of delivery {delivery_id} is not there. Run the task `map` first.")
+        raise NotReady(
+            f"{feed} {half_year}: {', '.join(absent)} of delivery {delivery_id} is not there. Run the task `map` first."
+        )
     if not mapped:
         write_json(work / "verdict.json", {"tables": []})
         return {}
@@ -90,7 +96,9 @@ def accept(city: str, feed: str, half_year: str, delivery_id: str) -> dict[str, 
         ledger = [_ledger_row(delivery, work, count) for count in counts]
         for row in ledger:
             row.check()
-        tables = {table: _table_entry(home, half_year, name, table, work) for table in _mapped_tables(about, feed)}
+        tables = {
+            table: _table_entry(home, half_year, name, table, work) for table in _mapped_tables(about, feed)
+        }
         write_json(
             manifest_path,
             {
@@ -147,7 +155,8 @@ def _warnings(work: Path) -> list[dict[str, Any]]:
     """The checks of severity `warn` that failed: published with the release."""
     verdict = json.loads((work / "verdict.json").read_text(encoding="utf-8"))
     return [
-        {"table": table["table"]} | {key: check[key] for key in ("type", "column", "unexpected_count", "unexpected_pct", "why")}
+        {"table": table["table"]}
+        | {key: check[key] for key in ("type", "column", "unexpected_count", "unexpected_pct", "why")}
         for table in verdict["tables"]
         for check in table["checks"]
         if check["severity"] == "warn" and not check["success"]
@@ -157,7 +166,9 @@ def _warnings(work: Path) -> list[dict[str, Any]]:
 def _parameters(about: City, home: CityHome, feed: str, half_year: str) -> dict[str, Any]:
     """What the suites leave open: the city's box, the half-year, and the codes that exist."""
     profile, period = about.profile, HalfYear.parse(half_year)
-    margin = timedelta(days=7 if _has_weekly_files(about, feed) else 0)  # the weeks at both ends reach over the bound
+    margin = timedelta(
+        days=7 if _has_weekly_files(about, feed) else 0
+    )  # the weeks at both ends reach over the bound
     end = period.end(profile.zone)
     communities: list[str] = []
     if feed != "communities":

@@ -32,7 +32,12 @@ _HEADERS = {
 }
 _GROUPS = {"model": ("模型", "Models"), "test": ("测试", "Tests"), "seed": ("种子", "Seeds")}
 _OTHER = ("其他", "Others")
-_WORDS = {"failed": "失败 failed", "warned": "告警 warn", "skipped": "未执行 skipped", "passed": "通过 passed"}
+_WORDS = {
+    "failed": "失败 failed",
+    "warned": "告警 warn",
+    "skipped": "未执行 skipped",
+    "passed": "通过 passed",
+}
 _NO_RESULTS: runs.Sentence = (
     "这次构建没有 dbt 结果：dbt 尚未结束、未能启动，或工作目录已清理；请看任务 dbt_build 的日志，必要时清除该任务重跑。",
     "There are no dbt results of this build: dbt has not finished, could not start, or the work folder was removed. "
@@ -80,7 +85,11 @@ def one_run(
 ) -> HTMLResponse:
     """What dbt did in a run of a DAG."""
     found = runs.build_of(session, dag_id, run_id)
-    return _build_page(request, found) if isinstance(found, Build) else _page(request, "sentence.html.j2", sentence=found)
+    return (
+        _build_page(request, found)
+        if isinstance(found, Build)
+        else _page(request, "sentence.html.j2", sentence=found)
+    )
 
 
 @app.get("/builds/{city}/{half_year}/{build_id}")

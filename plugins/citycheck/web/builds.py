@@ -101,7 +101,8 @@ def described(found: Results, build: Build) -> tuple[Node, ...]:
     return tuple(
         replace(
             node,
-            message=node.message or (_cause(node.unique_id, failed, parents) if node.outcome == "skipped" else ""),
+            message=node.message
+            or (_cause(node.unique_id, failed, parents) if node.outcome == "skipped" else ""),
             about=entry.get("description", ""),
             path=entry.get("original_file_path", ""),
             tested=_tested(entry) if node.kind == "test" else "",
@@ -115,7 +116,10 @@ def everything() -> list[Listed]:
     """All builds of all cities: the last half-year first, in it city by city, and the last build of a city first."""
     home = settings().home
     paths = [*home.glob("*/work/index/*/*/"), *home.glob("*/warehouse/*/*.duckdb")]
-    names = {(path.relative_to(home).parts[0], path.parent.name, path.name.removesuffix(".duckdb")) for path in paths}
+    names = {
+        (path.relative_to(home).parts[0], path.parent.name, path.name.removesuffix(".duckdb"))
+        for path in paths
+    }
     listed = [
         Listed(build, results(build), build.database.is_file(), version(build))
         for build in (named(*name) for name in sorted(names))
@@ -130,7 +134,11 @@ def everything() -> list[Listed]:
 def version(build: Build) -> int | None:
     """The last version of the release that was made of the build."""
     written = (build.home.releases / build.half_year).glob("*/provenance.json")
-    made = [int(path.parent.name) for path in written if path.parent.name.isdecimal() and _json(path).get("build") == build.id]
+    made = [
+        int(path.parent.name)
+        for path in written
+        if path.parent.name.isdecimal() and _json(path).get("build") == build.id
+    ]
     return max(made, default=None)
 
 

@@ -38,7 +38,10 @@ def profile() -> dict:
                             "report_id": {"from": "编号"},
                             "version_at": {"from": "时间"},
                             "reported_at": {"from": "时间"},
-                            "category_code": {"from": "类别", "values": {"路灯": "street_light", "噪音": "noise"}},
+                            "category_code": {
+                                "from": "类别",
+                                "values": {"路灯": "street_light", "噪音": "noise"},
+                            },
                             "lon": {"from": "经度"},
                             "lat": {"from": "纬度"},
                             "rating": {"from": "评价", "null_if": ["不评价"]},
@@ -71,7 +74,9 @@ class Town:
         return self.written["feeds"]["repair_reports"]["tables"][0]
 
     def city(self) -> City:
-        (self.folder / "profile.yml").write_text(yaml.safe_dump(self.written, allow_unicode=True, sort_keys=False), "utf-8")
+        (self.folder / "profile.yml").write_text(
+            yaml.safe_dump(self.written, allow_unicode=True, sort_keys=False), "utf-8"
+        )
         return City(self.folder)
 
     def send(self, content: str | bytes, name: str = "reports.csv") -> None:
@@ -80,7 +85,9 @@ class Town:
 
     def land(self, half_year: str = "2026H1") -> landing.Delivery:
         moment = datetime(2026, 7, 1, tzinfo=UTC)
-        return landing.land(self.city(), "repair_reports", HalfYear.parse(half_year), self.home, self.sources, moment)
+        return landing.land(
+            self.city(), "repair_reports", HalfYear.parse(half_year), self.home, self.sources, moment
+        )
 
     def map(self) -> tuple[list[mapping.FileCount], list[dict]]:
         import pyarrow.parquet as pq
@@ -88,7 +95,13 @@ class Town:
         delivery = self.land()
         out = self.root / "mapped.parquet"
         counts = mapping.map_table(
-            self.city(), delivery, delivery.folder(self.home), "repair_reports", out, self.root / "work", "500MB"
+            self.city(),
+            delivery,
+            delivery.folder(self.home),
+            "repair_reports",
+            out,
+            self.root / "work",
+            "500MB",
         )
         return counts, pq.read_table(out).to_pylist()
 

@@ -32,7 +32,11 @@ def test_a_good_row_becomes_typed_utc_and_coded(town):
     ("row", "errors", "column"),
     [
         ("A1,2026-03-01 08:00:00,飞碟,118.87,28.97,5", "unknown_code:category_code", "category_code"),
-        ("A1,2026-13-01 08:00:00,路灯,118.87,28.97,5", "bad_value:version_at;bad_value:reported_at", "reported_at"),
+        (
+            "A1,2026-13-01 08:00:00,路灯,118.87,28.97,5",
+            "bad_value:version_at;bad_value:reported_at",
+            "reported_at",
+        ),
         ("A1,2026-03-01 08:00:00,路灯,east,28.97,5", "bad_value:lon", "lon"),
         ("A1,2026-03-01 08:00:00,路灯,nan,28.97,5", "bad_value:lon", "lon"),
         ("A1,2026-03-01 08:00:00,路灯,118.87,28.97,4.5", "bad_value:rating", "rating"),
@@ -57,7 +61,10 @@ def test_exact_duplicates_are_dropped_and_counted(town):
     town.send(HEADER + GOOD + GOOD, "a.csv")
     town.send(HEADER + GOOD, "b.csv")
     counts, rows = town.map()
-    assert [(c.file, c.rows_in, c.rows_duplicate) for c in counts] == [("hotline/a.csv", 2, 1), ("hotline/b.csv", 1, 1)]
+    assert [(c.file, c.rows_in, c.rows_duplicate) for c in counts] == [
+        ("hotline/a.csv", 2, 1),
+        ("hotline/b.csv", 1, 1),
+    ]
     assert len(rows) == 1
 
 
@@ -72,7 +79,9 @@ def test_other_encodings_are_read_when_declared(town, encoding):
     town.table["encoding"] = encoding
     header = HEADER if encoding != "big5" else "編號,時間,類別,經度,緯度,評價\n"
     if encoding == "big5":
-        for column, name in zip(town.columns.values(), ["編號", "時間", "時間", "類別", "經度", "緯度", "評價"], strict=True):
+        for column, name in zip(
+            town.columns.values(), ["編號", "時間", "時間", "類別", "經度", "緯度", "評價"], strict=True
+        ):
             column["from"] = name
         town.columns["category_code"]["values"] = {"路燈": "street_light"}
     good = GOOD if encoding != "big5" else GOOD.replace("路灯", "路燈")
@@ -95,7 +104,10 @@ def test_wrong_encoding_names_the_byte(town):
 
 def test_missing_column_names_the_nearest(town):
     town.send(HEADER.replace("类别", "类别名") + GOOD)
-    with pytest.raises(BadInput, match=r"the column '类别', which becomes repair_reports.category_code, is missing; the nearest is '类别名'"):
+    with pytest.raises(
+        BadInput,
+        match=r"the column '类别', which becomes repair_reports.category_code, is missing; the nearest is '类别名'",
+    ):
         town.map()
 
 
@@ -132,7 +144,11 @@ def test_points_of_geojson_give_lon_and_lat(town):
     town.table.update(files="*.json", format="geo")
     town.columns["lon"], town.columns["lat"] = {"geometry": "lon"}, {"geometry": "lat"}
     properties = {"编号": "A1", "时间": "2026-03-01 08:00:00", "类别": "噪音", "评价": 3}
-    feature = {"type": "Feature", "properties": properties, "geometry": {"type": "Point", "coordinates": [118.5, 28.5]}}
+    feature = {
+        "type": "Feature",
+        "properties": properties,
+        "geometry": {"type": "Point", "coordinates": [118.5, 28.5]},
+    }
     town.send(json.dumps({"type": "FeatureCollection", "features": [feature]}), "points.json")
     _, [row] = town.map()
     assert (row["lon"], row["lat"], row["rating"], row["category_code"]) == (118.5, 28.5, 3, "noise")
@@ -178,7 +194,9 @@ def test_a_swapped_header_is_corrected(town):
 def test_the_guard_trips_once_the_source_is_fixed(town):
     town.table["corrections"] = [correction()]
     town.send(HEADER + GOOD)
-    with pytest.raises(BadInput, match=r"the correction \"the header is swapped\" no longer fits.*remove the correction"):
+    with pytest.raises(
+        BadInput, match=r"the correction \"the header is swapped\" no longer fits.*remove the correction"
+    ):
         town.map()
 
 

@@ -18,7 +18,10 @@ def test_the_profile_of_the_fixture_is_right(town):
 
 def test_a_typo_in_a_key_names_the_line_and_the_nearest_key(town):
     town.written["time_zne"] = town.written.pop("time_zone")
-    refused(town, r"profile\.yml, line \d+: time_zone: Field required|time_zne: there is no such key; did you mean 'time_zone'")
+    refused(
+        town,
+        r"profile\.yml, line \d+: time_zone: Field required|time_zne: there is no such key; did you mean 'time_zone'",
+    )
 
 
 def test_an_unknown_key_deep_inside_names_its_line(town):
@@ -59,7 +62,9 @@ def test_text_that_is_no_yaml_names_the_line(town):
 
 def test_a_value_table_that_is_not_there(town):
     town.columns["category_code"] = {"from": "类别", "values_table": "codes.csv"}
-    with pytest.raises(BadInput, match=r"codes\.csv: the profile names this table, but there is no such file"):
+    with pytest.raises(
+        BadInput, match=r"codes\.csv: the profile names this table, but there is no such file"
+    ):
         town.city().value_table("codes.csv")
 
 
@@ -70,7 +75,9 @@ def test_the_fingerprint_follows_the_profile_and_its_tables(town):
 
 
 def test_an_unknown_city_names_those_that_are_known():
-    with pytest.raises(BadInput, match=r"City 'tainann' is not known: expected one of .*Did you mean tainan\?"):
+    with pytest.raises(
+        BadInput, match=r"City 'tainann' is not known: expected one of .*Did you mean tainan\?"
+    ):
         load_city("tainann")
 
 

@@ -4,6 +4,7 @@ import hashlib
 import threading
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 
 import pytest
 
@@ -16,7 +17,7 @@ CONTENT = b"id\n1\n" * 1000
 class Behaviour(BaseHTTPRequestHandler):
     """Answers by path: /ok, /busy-twice, /always-busy, /missing, /moved, /cut."""
 
-    asked: Counter[str] = Counter()
+    asked: ClassVar[Counter[str]] = Counter()
 
     def do_GET(self):
         Behaviour.asked[self.path] += 1
@@ -92,7 +93,9 @@ def test_a_redirect_is_not_followed(server, tmp_path):
 
 
 def test_a_host_that_is_not_listed_is_never_asked(server, tmp_path):
-    with pytest.raises(BadInput, match=r"host '127\.0\.0\.1' is not allowed for this source; expected one of example\.org"):
+    with pytest.raises(
+        BadInput, match=r"host '127\.0\.0\.1' is not allowed for this source; expected one of example\.org"
+    ):
         fetch(server, "/ok", tmp_path, hosts=["example.org"])
     assert not Behaviour.asked
 

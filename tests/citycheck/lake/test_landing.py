@@ -28,9 +28,18 @@ class Source:
         self.files.mkdir(parents=True)
         self.home = CityHome(root / "home")
         self.source = {"title": "Register (synthetic)", "licence": "none", "folder": "register"}
-        columns = {"facility_id": {"from": "id"}, "kind_code": {"value": "F01"}, "operating_status": {"value": "operating"}}
+        columns = {
+            "facility_id": {"from": "id"},
+            "kind_code": {"value": "F01"},
+            "operating_status": {"value": "operating"},
+        }
         place = {"lon": {"value": "118.9"}, "lat": {"value": "28.9"}}
-        self.table = {"table": "facilities", "source": "register", "files": "*.csv", "columns": columns | place}
+        self.table = {
+            "table": "facilities",
+            "source": "register",
+            "files": "*.csv",
+            "columns": columns | place,
+        }
 
     def city(self) -> City:
         written = {
@@ -49,7 +58,9 @@ class Source:
         return City(self.folder)
 
     def land(self, half_year="2026H1", feed="facilities", moment=MOMENT):
-        return landing.land(self.city(), feed, HalfYear.parse(half_year), self.home, self.root / "sources", moment)
+        return landing.land(
+            self.city(), feed, HalfYear.parse(half_year), self.home, self.root / "sources", moment
+        )
 
 
 @pytest.fixture

@@ -116,20 +116,31 @@ class Project:
         (project / "cities" / "town").mkdir(parents=True)
         for name in ("expectations", "dbt_project"):
             (project / name).symlink_to(real / name)
-        (project / "cities" / "town" / "profile.yml").write_text(yaml.safe_dump(PROFILE, allow_unicode=True), "utf-8")
+        (project / "cities" / "town" / "profile.yml").write_text(
+            yaml.safe_dump(PROFILE, allow_unicode=True), "utf-8"
+        )
         self.environment = {
             "CITYCHECK_PROJECT": str(project),
             "CITYCHECK_HOME": str(root / "var"),
             "CITYCHECK_SOURCES": str(root / "sources"),
             "CITYCHECK_CITY": "town",
         }
-        features = [{"type": "Feature", "properties": {"id": k}, "geometry": _square(*v)} for k, v in UNITS.items()]
+        features = [
+            {"type": "Feature", "properties": {"id": k}, "geometry": _square(*v)} for k, v in UNITS.items()
+        ]
         self.write("units.json", json.dumps({"type": "FeatureCollection", "features": features}))
-        places = [f"B{i},{lon + 0.005},{lat + 0.005},{1000 + i}" for i, (lon, lat) in enumerate(UNITS.values())]
+        places = [
+            f"B{i},{lon + 0.005},{lat + 0.005},{1000 + i}" for i, (lon, lat) in enumerate(UNITS.values())
+        ]
         self.write("buildings.csv", "id,lon,lat,residents\n" + "\n".join(places) + "\n")
-        self.write("facilities.csv", "id,kind,lon,lat,land,floor\nP1,F17,118.805,28.905,500,\nK1,F18,118.815,28.915,,20\n")
+        self.write(
+            "facilities.csv",
+            "id,kind,lon,lat,land,floor\nP1,F17,118.805,28.905,500,\nK1,F18,118.815,28.915,,20\n",
+        )
         for half_year, first in (("2025H2", datetime(2025, 8, 1)), ("2026H1", datetime(2026, 2, 1))):
-            rows = [f"{half_year}-{i:03d},{first + timedelta(hours=i)},路灯,118.805,28.905" for i in range(100)]
+            rows = [
+                f"{half_year}-{i:03d},{first + timedelta(hours=i)},路灯,118.805,28.905" for i in range(100)
+            ]
             self.write(f"reports-{half_year}.csv", REPORT_HEADER + "\n".join(rows) + "\n")
 
     def write(self, name: str, text: str) -> None:

@@ -15,9 +15,16 @@ MOMENT_ROW = "2026H1-000,2026-02-01 00:00:00,路灯,118.805,28.905\n"
 def test_every_row_of_every_file_is_accounted_for(project):
     project.ingest("communities")
     path = project.files / "reports-2026H1.csv"
-    path.write_text(path.read_text("utf-8") + MOMENT_ROW + "X,2026-02-01 00:00:00,飞碟,118.805,28.905\n", "utf-8")
+    path.write_text(
+        path.read_text("utf-8") + MOMENT_ROW + "X,2026-02-01 00:00:00,飞碟,118.805,28.905\n", "utf-8"
+    )
     [row] = project.ingest("repair_reports")["ledger"]
-    assert (row["rows_in"], row["rows_accepted"], row["rows_quarantined"], row["rows_duplicate"]) == (102, 100, 1, 1)
+    assert (row["rows_in"], row["rows_accepted"], row["rows_quarantined"], row["rows_duplicate"]) == (
+        102,
+        100,
+        1,
+        1,
+    )
     lines = path.read_text("utf-8").splitlines()
     assert row["rows_in"] == len(lines) - 1
 
@@ -41,7 +48,9 @@ def test_the_lake_has_exactly_the_declared_columns(project):
 
 
 def test_a_feed_that_names_communities_waits_for_them(project):
-    with pytest.raises(NotReady, match=r"communities 2026H1: nothing has been accepted yet. Run ingest_communities"):
+    with pytest.raises(
+        NotReady, match=r"communities 2026H1: nothing has been accepted yet. Run ingest_communities"
+    ):
         project.ingest("repair_reports")
 
 
@@ -75,7 +84,9 @@ def test_a_lost_row_is_noticed(project):
     written = json.loads(counts.read_text())
     written[0]["rows_in"] += 1
     counts.write_text(json.dumps(written))
-    with pytest.raises(BadInput, match=r"facilities\.csv \(facilities\): 3 rows came in, but 2 are accounted for"):
+    with pytest.raises(
+        BadInput, match=r"facilities\.csv \(facilities\): 3 rows came in, but 2 are accounted for"
+    ):
         ingest.accept("town", "facilities", "2026H1", delivery)
     assert not (project.home.lake / "manifests" / "facilities").exists()
 

@@ -39,7 +39,11 @@ def airflow_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
         from airflow.models import import_all_models
         from airflow.models.base import Base
 
-        caches = (plugins_manager._get_plugins, plugins_manager._get_ui_plugins, plugins_manager.get_fastapi_plugins)
+        caches = (
+            plugins_manager._get_plugins,
+            plugins_manager._get_ui_plugins,
+            plugins_manager.get_fastapi_plugins,
+        )
 
         def begin_anew() -> None:
             """Read the environment again: another test of this process may have imported Airflow before."""
@@ -81,7 +85,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     settings.cache_clear()
 
 
-HOSTILE = "<script>alert(1)</script> & \"quoted\""
+HOSTILE = '<script>alert(1)</script> & "quoted"'
 NODES = [
     ("model.citycheck.areas", "success", 1.25, "OK"),
     ("model.citycheck.communities", "error", 0.5, HOSTILE),
@@ -92,7 +96,10 @@ NODES = [
 ]
 MANIFEST = {
     "nodes": {
-        "model.citycheck.areas": {"description": "Areas <b>of</b> a city.", "original_file_path": "models/areas.sql"},
+        "model.citycheck.areas": {
+            "description": "Areas <b>of</b> a city.",
+            "original_file_path": "models/areas.sql",
+        },
         "test.citycheck.not_null_areas_area_id.0123456789": {
             "attached_node": "model.citycheck.areas",
             "column_name": "area_id",

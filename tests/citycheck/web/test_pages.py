@@ -30,7 +30,12 @@ def test_every_route_is_among_those_that_are_tried() -> None:
     from citycheck.web.app import app
 
     shapes = [re.sub(r"{\w+}", "[^/]+", route.path) for route in app.routes]  # type: ignore[attr-defined]
-    tried = {shape for shape in shapes for route in ROUTES if re.fullmatch(f"/citycheck{shape}", route.split("?")[0])}
+    tried = {
+        shape
+        for shape in shapes
+        for route in ROUTES
+        if re.fullmatch(f"/citycheck{shape}", route.split("?")[0])
+    }
     assert tried == set(shapes)
 
 
@@ -54,7 +59,9 @@ def test_a_viewer_sees_every_route(viewer: TestClient, build: Build, route: str)
 
 @pytest.mark.parametrize("route", [*ROUTES, "/citycheck/nowhere"])
 @pytest.mark.parametrize("who", ["viewer", "anonymous"])
-def test_every_answer_carries_the_policy(request: pytest.FixtureRequest, build: Build, route: str, who: str) -> None:
+def test_every_answer_carries_the_policy(
+    request: pytest.FixtureRequest, build: Build, route: str, who: str
+) -> None:
     answer = request.getfixturevalue(who).get(route)
     policy = dict(part.split(" ", 1) for part in answer.headers["content-security-policy"].split("; "))
     assert policy["default-src"] == "'none'"
@@ -98,7 +105,9 @@ def test_no_path_leads_out_of_the_folders(viewer: TestClient, build: Build, path
     assert "FastAPI(" not in answer.text
 
 
-def test_the_page_loads_nothing_from_elsewhere_and_runs_nothing_inline(viewer: TestClient, build: Build) -> None:
+def test_the_page_loads_nothing_from_elsewhere_and_runs_nothing_inline(
+    viewer: TestClient, build: Build
+) -> None:
     for route in (PAGE, "/citycheck/"):
         text = viewer.get(route).text
         assert "http:" not in text and "https:" not in text
@@ -127,10 +136,17 @@ def test_the_failed_come_first_and_all_nodes_are_shown_once(viewer: TestClient, 
         ("passed", "bands"),
     ]
     headings = re.findall(r'<h2><span lang="zh">(.*?)</span> <span lang="en">(.*?)</span>', text)
-    assert headings == [("失败与告警", "Failed and warned"), ("模型", "Models"), ("测试", "Tests"), ("种子", "Seeds")]
+    assert headings == [
+        ("失败与告警", "Failed and warned"),
+        ("模型", "Models"),
+        ("测试", "Tests"),
+        ("种子", "Seeds"),
+    ]
 
 
-def test_a_node_tells_what_it_tests_where_it_is_and_why_it_was_skipped(viewer: TestClient, build: Build) -> None:
+def test_a_node_tells_what_it_tests_where_it_is_and_why_it_was_skipped(
+    viewer: TestClient, build: Build
+) -> None:
     text = viewer.get(PAGE).text
     assert "areas.area_id" in text
     assert "models/areas.sql" in text
@@ -177,7 +193,10 @@ def test_the_list_shows_every_build_and_its_release(viewer: TestClient, build: B
         folder.mkdir(parents=True)
         (folder / "provenance.json").write_text(json.dumps({"build": made_of}))
     text = viewer.get("/citycheck/").text
-    lines = [re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", row)).strip() for row in re.findall("<tr>(.*?)</tr>", text, re.DOTALL)]
+    lines = [
+        re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", row)).strip()
+        for row in re.findall("<tr>(.*?)</tr>", text, re.DOTALL)
+    ]
     assert lines[1:] == [
         "2026H1 small_city 0123456789abcdef 2026-07-20 09:02 CST "
         "失败 failed 1 告警 warn 1 未执行 skipped 1 通过 passed 3 – 2",
@@ -223,13 +242,23 @@ def recorded(airflow_app: object) -> Iterator[Recorded]:
             run = session.query(DagRun).one()
             session.execute(
                 insert(TaskInstance).values(
-                    id=task, **key, task_id=task_id, map_index=-1, state=state, pool="default_pool", pool_slots=1
+                    id=task,
+                    **key,
+                    task_id=task_id,
+                    map_index=-1,
+                    state=state,
+                    pool="default_pool",
+                    pool_slots=1,
                 )
             )
             if returned is not None:
                 session.execute(
                     insert(XComModel).values(
-                        **key, dag_run_id=run.id, task_id=task_id, key="return_value", value=json.dumps(returned)
+                        **key,
+                        dag_run_id=run.id,
+                        task_id=task_id,
+                        key="return_value",
+                        value=json.dumps(returned),
                     )
                 )
 
@@ -299,7 +328,9 @@ def test_a_note_that_names_no_build_leads_nowhere(
 
 
 def test_airflow_finds_the_plugin_once_and_without_errors(viewer: TestClient) -> None:
-    found = [plugin for plugin in viewer.get("/api/v2/plugins").json()["plugins"] if plugin["name"] == "citycheck"]
+    found = [
+        plugin for plugin in viewer.get("/api/v2/plugins").json()["plugins"] if plugin["name"] == "citycheck"
+    ]
     assert len(found) == 1
     places = {view["destination"]: view["url_route"] for view in found[0]["external_views"]}
     assert places == {"nav": "builds", "task_instance": "dbt", "dag_run": "dbt-run"}
@@ -313,7 +344,11 @@ def test_the_addresses_that_the_ui_opens_are_routes(viewer: TestClient, home: ob
     from citycheck.airflow_plugin import CitycheckPlugin
 
     for view in CitycheckPlugin.external_views:
-        address = view["href"].replace("{DAG_ID}", DAG_ID).replace("{RUN_ID}", "manual__2026-07-20T00%3A00%2B00%3A00")
+        address = (
+            view["href"]
+            .replace("{DAG_ID}", DAG_ID)
+            .replace("{RUN_ID}", "manual__2026-07-20T00%3A00%2B00%3A00")
+        )
         assert "{" not in address
         assert viewer.get(f"/{address}").status_code == 200
 
