@@ -158,6 +158,16 @@ def test_the_whole_index_is_computed_and_differs_by_county(home):
     )
 
 
+def test_every_view_of_the_marts_opens_where_analysts_find_them(home):
+    from citycheck import duck
+
+    with duck.connect(home.warehouse / "2025H2.duckdb", read_only=True) as connection:
+        names = connection.execute("select schema_name, view_name from duckdb_views() where not internal").fetchall()
+        assert len(names) > 10
+        for schema, view in names:
+            connection.execute(f'select * from "{schema}"."{view}" limit 1')
+
+
 # Kills and repeats ---------------------------------------------------------------------------------------------------
 
 
@@ -218,9 +228,9 @@ def test_builds_that_are_killed_in_dbt_stage_and_publish_run_again_to_the_same_b
     """The same inputs in another folder, killed three times: not one byte of the release differs."""
     city = interrupted
     kill_when(
-        run(city, "index.run_dbt(build)"), lambda: list((city.warehouse / ".building").glob("*.duckdb"))
+        run(city, "index.run_dbt(build)"), lambda: list((city.warehouse / ".building").rglob("*.duckdb"))
     )
-    assert not list((city.warehouse / HALF_YEAR).glob("*.duckdb"))
+    assert not list((city.warehouse / HALF_YEAR).rglob("*.duckdb"))
     finish(city, "index.run_dbt(build)")
     kill_when(run(city, "index.stage(build)"), lambda: list(city.work.glob("index/*/*/.bundle.*")))
     assert not list(city.work.glob("index/*/*/bundle"))

@@ -105,6 +105,8 @@ def sql(
     city: CityOption = None,
 ) -> None:
     """Query the marts of a half-year, read-only."""
+    import duckdb
+
     from citycheck import duck
 
     def work() -> None:
@@ -124,7 +126,10 @@ def sql(
             return
         with duck.connect(database, read_only=True) as connection:
             connection.execute("set search_path = 'marts,standard,intermediate,staging'")
-            connection.sql(query).show(max_rows=200)
+            try:
+                connection.sql(query).show(max_rows=200)
+            except duckdb.Error as error:
+                raise CitycheckError(f"The query cannot be run: {str(error).strip()} Correct it.") from None
 
     _or_one_sentence(work)
 

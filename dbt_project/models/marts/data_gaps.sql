@@ -29,7 +29,7 @@ final as (
         missing_reasons.name_zh as missing_reason_zh,
         missing_reasons.name_en as missing_reason_en,
         missing.coverage_pct,
-        dimensions.weight_pct * indicators.weight as weight_in_index_pct
+        round(dimensions.weight_pct * indicators.weight, 6) as weight_in_index_pct
     from missing
     inner join indicators
         on indicators.indicator_code = missing.indicator_code

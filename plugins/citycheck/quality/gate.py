@@ -298,7 +298,8 @@ def _frame(rows: pa.Table) -> pd.DataFrame:
         pa.int64(): pd.Int64Dtype(),
         pa.bool_(): pd.BooleanDtype(),
     }
-    return rows.to_pandas(types_mapper=nullable.get)
+    frame: pd.DataFrame = rows.to_pandas(types_mapper=nullable.get)
+    return frame
 
 
 def _batches() -> BatchDefinition:

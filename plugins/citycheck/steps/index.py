@@ -76,7 +76,8 @@ class Build:
 
     @property
     def database(self) -> Path:
-        return self.home.warehouse / self.half_year / f"{self.id}.duckdb"
+        """Named by its half-year wherever it lies, because its views name the database that they stand in."""
+        return self.home.warehouse / self.half_year / self.id / f"{self.half_year}.duckdb"
 
 
 def freeze(city: str, half_year: str) -> Build:
@@ -133,7 +134,7 @@ def run_dbt(build: Build) -> list[dict[str, Any]]:
 
 
 def _run_dbt(build: Build) -> list[dict[str, Any]]:
-    unfinished = build.home.warehouse / ".building" / f"{build.half_year}-{build.id}-{os.getpid()}.duckdb"
+    unfinished = build.home.warehouse / ".building" / f"{build.id}-{os.getpid()}" / build.database.name
     unfinished.parent.mkdir(parents=True, exist_ok=True)
     build.database.parent.mkdir(parents=True, exist_ok=True)
     environment = os.environ | {
@@ -160,8 +161,7 @@ def _run_dbt(build: Build) -> list[dict[str, Any]]:
             os.replace(unfinished, build.database)
             fsync_folder(build.database.parent)
     finally:
-        for left in unfinished.parent.glob(f"{unfinished.name}*"):
-            left.unlink()
+        shutil.rmtree(unfinished.parent, ignore_errors=True)
     return results
 
 

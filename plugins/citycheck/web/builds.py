@@ -97,7 +97,9 @@ def described(found: Results, build: Build) -> tuple[Node, ...]:
     """The nodes with what the manifest says of them, and why those that were skipped were."""
     manifest = _json(build.dbt_target / "manifest.json")
     entries, parents = manifest.get("nodes", {}), manifest.get("parent_map", {})
-    failed = {node.unique_id for node in found.nodes if node.outcome == "failed"}
+    failed = {node.unique_id: node.unique_id for node in found.nodes if node.outcome == "failed"}
+    # A model whose test failed holds up what comes after it, too.
+    failed |= {model: test for test in failed if test.startswith("test.") for model in parents.get(test, [])}
     return tuple(
         replace(
             node,
@@ -115,11 +117,8 @@ def described(found: Results, build: Build) -> tuple[Node, ...]:
 def everything() -> list[Listed]:
     """All builds of all cities: the last half-year first, in it city by city, and the last build of a city first."""
     home = settings().home
-    paths = [*home.glob("*/work/index/*/*/"), *home.glob("*/warehouse/*/*.duckdb")]
-    names = {
-        (path.relative_to(home).parts[0], path.parent.name, path.name.removesuffix(".duckdb"))
-        for path in paths
-    }
+    paths = [*home.glob("*/work/index/*/*/"), *home.glob("*/warehouse/[0-9]*/*/")]
+    names = {(path.relative_to(home).parts[0], path.parent.name, path.name) for path in paths}
     listed = [
         Listed(build, results(build), build.database.is_file(), version(build))
         for build in (named(*name) for name in sorted(names))
@@ -160,13 +159,13 @@ def _results(path: Path, changed_ns: int, size_bytes: int) -> Results:
     return Results(finished.astimezone(ZoneInfo(settings().time_zone)), tuple(nodes))
 
 
-def _cause(unique_id: str, failed: set[str], parents: Mapping[str, Iterable[str]]) -> str:
-    """The failed node that a skipped one waited for."""
+def _cause(unique_id: str, failed: Mapping[str, str], parents: Mapping[str, Iterable[str]]) -> str:
+    """The failed node that a skipped one waited for; dbt does not say it."""
     waiting, seen = [unique_id], {unique_id}
     while waiting:
         for parent in parents.get(waiting.pop(0), []):
             if parent in failed:
-                return f"after {parent} failed"
+                return f"上游失败 upstream failed: {failed[parent]}"
             if parent not in seen:
                 seen.add(parent)
                 waiting.append(parent)

@@ -150,8 +150,16 @@ def test_a_node_tells_what_it_tests_where_it_is_and_why_it_was_skipped(
     text = viewer.get(PAGE).text
     assert "areas.area_id" in text
     assert "models/areas.sql" in text
-    assert "after model.citycheck.communities failed" in text
+    assert "upstream failed: model.citycheck.communities" in text
     assert "2026-07-20 09:02:03 CST" in text
+
+
+def test_a_failed_test_is_named_as_what_held_up_the_models_after_its_own(
+    viewer: TestClient, build: Build
+) -> None:
+    path = build.dbt_target / "run_results.json"
+    path.write_text(path.read_text().replace('"error"', '"success"').replace('"warn"', '"fail"'))
+    assert "upstream failed: test.citycheck.areas_add_up" in viewer.get(PAGE).text
 
 
 def test_an_unknown_word_of_dbt_counts_as_failed(viewer: TestClient, build: Build) -> None:

@@ -129,7 +129,8 @@ judged as (
     select
         pooled.*,
         pooled.units_with_value > 0
-        and {{ reaches_share('pooled.weight_with_value', 'pooled.weight_to_count', 'indicator_min_coverage') }} as is_covered,
+        and {{ reaches_share('pooled.weight_with_value', 'pooled.weight_to_count', 'indicator_min_coverage') }}
+            as is_covered,
         coalesce(pooled.n_observations, 0) >= indicators.n_observations_min as is_large_enough,
         case
             when pooled.weight_to_count > 0 then 100.0 * pooled.weight_with_value / pooled.weight_to_count
