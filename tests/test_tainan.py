@@ -166,3 +166,98 @@ def test_what_the_city_does_not_have_is_insufficient_by_name_and_nothing_is_rank
         "select distinct weight_available_pct from marts.index_scores where area_level = 'city'"
     ).fetchall()
     assert share == pytest.approx(9 * 0.35)
+
+
+# Where the files are not beside the project ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mirror(shared_data, tmp_path):
+    """A server on loopback that has the pinned files under their paths, and Tainan's profile pointed at it."""
+    import csv
+    import functools
+    import shutil
+    import threading
+    from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+    from citycheck.cities.profile import City
+    from citycheck.settings import settings
+
+    class Silent(SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    served, folder = tmp_path / "served", tmp_path / "cities" / "tainan"
+    shutil.copytree(settings().cities / "tainan", folder)
+    local = {"open1999": "1999_weekly", "basecode": "boundaries_population", "parks": "facilities"}
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Silent, directory=str(served)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with (folder / "files.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        target = served / row["source"] / row["path"]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(shared_data / "tainan" / local[row["source"]] / row["path"], target)
+        row["address"] = f"http://127.0.0.1:{server.server_port}/{row['source']}/{row['path']}"
+    with (folder / "files.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    profile = folder / "profile.yml"
+    profile.write_text(profile.read_text("utf-8").replace("raw.githubusercontent.com", "127.0.0.1"), "utf-8")
+    yield City(folder), served
+    server.shutdown()
+    server.server_close()
+
+
+def land(city, feed, root):
+    from citycheck.lake import landing
+    from citycheck.period import HalfYear
+    from citycheck.settings import CityHome
+
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    return landing.land(city, feed, HalfYear.parse(RECOUNTED), CityHome(root), root / "nothing here", moment)
+
+
+@pytest.mark.parametrize("feed", ["communities", "facilities", "repair_reports"])
+def test_pinned_files_are_downloaded_and_are_the_same_delivery(mirror, shared_data, tmp_path, feed):
+    from citycheck.lake import landing
+    from citycheck.period import HalfYear
+    from citycheck.settings import CityHome
+
+    city, _ = mirror
+    downloaded = land(city, feed, tmp_path / "downloaded")
+    beside = landing.land(
+        city,
+        feed,
+        HalfYear.parse(RECOUNTED),
+        CityHome(tmp_path / "beside"),
+        shared_data,
+        datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    assert downloaded == beside
+    assert len(downloaded.files) >= 2
+
+
+def test_a_file_that_is_not_the_pinned_one_is_refused(mirror, tmp_path):
+    from citycheck.errors import BadInput
+
+    city, served = mirror
+    with (served / "parks" / "park-info.csv").open("a", encoding="utf-8") as file:
+        file.write("one row more\n")
+    with pytest.raises(BadInput, match=r"parks/park-info\.csv: its SHA-256 is .*, expected .* as pinned"):
+        land(city, "facilities", tmp_path / "downloaded")
+    assert not (tmp_path / "downloaded" / "landing" / "facilities").exists()
+
+
+def test_every_pinned_address_names_a_commit():
+    import csv
+
+    from citycheck.settings import settings
+
+    with (settings().cities / "tainan" / "files.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 229
+    for row in rows:
+        assert row["address"].split("/")[2] == "raw.githubusercontent.com"
+        assert len(row["address"].split("/")[5]) == 40 and len(row["sha256"]) == 64

@@ -1,3 +1,5 @@
+"""A finished build for the tests of the release and of its page."""
+
 from __future__ import annotations
 
 import importlib.util
@@ -18,7 +20,7 @@ def _load(path: Path):
     return sys.modules[path.stem]
 
 
-finished_build = _load(Path(__file__).parents[1] / "release" / "finished_build.py")
+finished_build = _load(Path(__file__).parent / "release" / "finished_build.py")
 
 
 def _copied(build, folder: Path):
