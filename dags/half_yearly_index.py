@@ -26,7 +26,7 @@ bytes, and what is released already from the same inputs is skipped.
 | `publish` | lets the bundle become the next version, in one step | see the log; readers still see the release before |
 
 Parameters: `half_year` (such as 2026H1; otherwise the run's data interval) and `city`. Past half-years: a backfill from
-the UI, or `airflow backfill create --dag-id half_yearly_index --from-date 2025-01-01 --to-date 2026-07-01 --max-active-runs 1`
+the UI, or `airflow backfill create --dag-id half_yearly_index --from-date 2025-07-01 --to-date 2026-01-01 --max-active-runs 1`
 (in order, so that each finds the half-year before it).
 """
 

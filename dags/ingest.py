@@ -24,7 +24,7 @@ task, which lets the new delivery count in one step. Running it again does no ha
 | `accept` | checks that no row got lost and lets the delivery count | a disk is full, or rows do not add up: see the log |
 
 Parameters: `half_year` (such as 2026H1; otherwise the run's data interval) and `city`. Past half-years: a backfill from
-the UI, or `airflow backfill create --dag-id ingest_{feed} --from-date 2025-01-01 --to-date 2026-07-01`.
+the UI, or `airflow backfill create --dag-id ingest_{feed} --from-date 2025-07-01 --to-date 2026-01-01`.
 """
 
 

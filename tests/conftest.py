@@ -32,6 +32,14 @@ def pytest_unconfigure() -> None:
     shutil.rmtree(_HOME, ignore_errors=True)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test for which dbt builds a city is slow: marked here, so that none is forgotten."""
+    for item in items:
+        if "dbt_project" in item.path.parts and {"build", "dbt"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real data beside the project. Its absence skips a test, or fails it if the data must be there."""

@@ -50,6 +50,17 @@ def down() -> None:
     _or_one_sentence(demonstration.down)
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def airflow(context: typer.Context) -> None:
+    """Run one of Airflow's own commands on what `up` started, such as `airflow backfill create …`."""
+    from citycheck import demo as demonstration
+
+    def work() -> None:
+        raise typer.Exit(demonstration.airflow(context.args))
+
+    _or_one_sentence(work)
+
+
 @app.command()
 def ingest(feed: str, half_year: HalfYearArgument, city: CityOption = None) -> None:
     """Bring one feed of a half-year into the lake: land → map → gate → accept."""

@@ -54,6 +54,11 @@ def down() -> None:
     LocalAirflow(settings().home, settings().project).stop()
 
 
+def airflow(arguments: list[str]) -> int:
+    """Run one of Airflow's own commands on what `up` started; its exit status."""
+    return LocalAirflow(settings().home, settings().project).command(arguments)
+
+
 def local(city: str, scheduled: bool) -> LocalAirflow:
     """The Airflow of this machine for a city; unscheduled, nothing runs that is not triggered."""
     about = load_city(city)
@@ -61,6 +66,7 @@ def local(city: str, scheduled: bool) -> LocalAirflow:
         "CITYCHECK_CITY": city,
         "CITYCHECK_HOME": str(settings().home),
         "CITYCHECK_TIME_ZONE": about.profile.time_zone,
+        "AIRFLOW__CORE__DEFAULT_TIMEZONE": about.profile.time_zone,  # dates on the command line are the city's
         "CITYCHECK_SCHEDULED": str(scheduled).lower(),
         "CITYCHECK_RETRY_DELAY_SECONDS": "5",
     }

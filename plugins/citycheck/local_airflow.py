@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -178,6 +178,12 @@ class LocalAirflow:
                 self.stop()
         finally:
             signal.signal(signal.SIGTERM, self._on_term)
+
+    def command(self, arguments: Sequence[str]) -> int:
+        """Run a command of Airflow's own, such as `backfill create …`, on the Airflow that is up; its exit status."""
+        port = int(self.url.rsplit(":", 1)[1])
+        self.environment = {**self._state()["environment"], **self.environment}
+        return subprocess.run([sys.executable, "-m", "airflow", *arguments], env=self._env(port)).returncode
 
     # Runs -----------------------------------------------------------------------------------------------------------
 

@@ -18,12 +18,8 @@ indicators as (
     where survey_question is not null
 ),
 
-residents as (
-    select
-        community_id,
-        population as residents
-    from {{ ref('int_community_groups') }}
-    where group_code = 'all'
+groups as (
+    select * from {{ ref('int_community_groups') }}
 ),
 
 clocks as (
@@ -50,24 +46,27 @@ answer_counts as (
     group by answers.community_id, indicators.indicator_code
 ),
 
--- each respondent stands for residents / respondents, so that the pooled share is weighted by population; whether
--- they are enough is judged where they are pooled: few in a community may be many in its county
+-- each respondent stands for people of the target group / respondents, so that the pooled share is weighted by
+-- population; whether they are enough is judged where they are pooled: few in a community may be many in its county
 survey_ratios as (
     select
         communities.community_id,
         indicators.indicator_code,
-        residents.residents * answer_counts.satisfied / answer_counts.respondents as numerator,
-        residents.residents as denominator,
+        groups.population * answer_counts.satisfied / answer_counts.respondents as numerator,
+        groups.population as denominator,
         coalesce(answer_counts.respondents, 0) as n_observations,
         case
             when not survey.has_responses then 'feed_missing'
             when answer_counts.respondents is null then 'sample_below_minimum'
+            when groups.population is null then 'group_unknown'
         end as missing_reason
     from communities
     cross join indicators
     cross join survey
-    left join residents
-        on communities.community_id = residents.community_id
+    left join groups
+        on
+            communities.community_id = groups.community_id
+            and indicators.target_group = groups.group_code
     left join answer_counts
         on
             communities.community_id = answer_counts.community_id

@@ -56,13 +56,19 @@ closed as (
     where closed_at is not null
 ),
 
+-- praise, or a report that is rejected, is no repetition
+counted as (
+    select * from clocks
+    where is_counted
+),
+
 later_reports as (
     select
         closed.report_id,
         later.reported_at,
         closed.closed_at
     from closed
-    inner join clocks as later
+    inner join counted as later
         on closed.report_id = later.reopened_report_id
     union all
     select
@@ -70,7 +76,7 @@ later_reports as (
         later.reported_at,
         closed.closed_at
     from closed
-    inner join clocks as later
+    inner join counted as later
         on
             closed.asset_id = later.asset_id
             and closed.category_code = later.category_code
