@@ -18,6 +18,7 @@ from airflow.sdk import (
 )
 
 from citycheck import period
+from citycheck.errors import BadInput
 from citycheck.settings import settings
 
 FEEDS = ("communities", "facilities", "survey", "repair_reports")
@@ -69,16 +70,22 @@ def run_of(context: dict[str, Any]) -> tuple[str, str]:
     """The city and the half-year that a run is about."""
     params = context["params"]
     events = [
-        str(event.extra["half_year"])
+        event.extra
         for events in (context.get("triggering_asset_events") or {}).values()
         for event in events
         if event.extra.get("half_year")
     ]
     half_year = period.resolve(
         params,
-        events,
+        [str(event["half_year"]) for event in events],
         context.get("data_interval_start"),
         context.get("data_interval_end"),
         ZoneInfo(TIME_ZONE),
     )
-    return params.get("city") or settings().city, str(half_year)
+    cities = sorted({str(event["city"]) for event in events})
+    if len(cities) > 1 and not params.get("city"):
+        raise BadInput(
+            f"The feeds that started this run are of several cities ({', '.join(cities)}): one was expected. "
+            "Trigger the DAG once for each, with the parameters city and half_year."
+        )
+    return params.get("city") or (cities[0] if cities else settings().city), str(half_year)

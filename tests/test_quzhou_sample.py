@@ -162,7 +162,9 @@ def test_every_view_of_the_marts_opens_where_analysts_find_them(home):
     from citycheck import duck
 
     with duck.connect(home.warehouse / "2025H2.duckdb", read_only=True) as connection:
-        names = connection.execute("select schema_name, view_name from duckdb_views() where not internal").fetchall()
+        names = connection.execute(
+            "select schema_name, view_name from duckdb_views() where not internal"
+        ).fetchall()
         assert len(names) > 10
         for schema, view in names:
             connection.execute(f'select * from "{schema}"."{view}" limit 1')

@@ -50,7 +50,9 @@ def down() -> None:
     _or_one_sentence(demonstration.down)
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+)
 def airflow(context: typer.Context) -> None:
     """Run one of Airflow's own commands on what `up` started, such as `airflow backfill create …`."""
     from citycheck import demo as demonstration
@@ -135,12 +137,18 @@ def sql(
             )
             print(f"DuckDB   duckdb -readonly {database}")
             return
-        with duck.connect(database, read_only=True) as connection:
-            connection.execute("set search_path = 'marts,standard,intermediate,staging'")
-            try:
-                connection.sql(query).show(max_rows=200)
-            except duckdb.Error as error:
-                raise CitycheckError(f"The query cannot be run: {str(error).strip()} Correct it.") from None
+        try:
+            with duck.connect(database, read_only=True) as connection:
+                connection.execute("set search_path = 'marts,standard,intermediate,staging'")
+                connection.execute(
+                    "set enable_external_access = false"
+                )  # nothing but the marts is read or written
+                rows = connection.sql(query)
+                if rows is None:
+                    raise CitycheckError("This is not a query: expected one that gives rows. Correct it.")
+                rows.show(max_rows=200)
+        except duckdb.Error as error:
+            raise CitycheckError(f"The query cannot be run: {str(error).strip()} Correct it.") from None
 
     _or_one_sentence(work)
 
@@ -150,7 +158,9 @@ def _or_one_sentence(work: Callable[[], None]) -> None:
     try:
         work()
     except CitycheckError as error:
-        console.print(f"[bold red]{type(error).__name__}[/]: {error}", highlight=False)
+        console.print(
+            f"{type(error).__name__}: {error}", style="bold", highlight=False, markup=False, soft_wrap=True
+        )
         sys.exit(1)
     except KeyboardInterrupt:
         console.print("stopped")

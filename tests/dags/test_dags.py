@@ -102,8 +102,8 @@ def test_a_bad_input_fails_at_once_and_a_busy_source_is_tried_again(bag):
     }
 
 
-def event(half_year):
-    return SimpleNamespace(extra={"half_year": half_year, "city": "quzhou_sample"})
+def event(half_year, city="quzhou_sample"):
+    return SimpleNamespace(extra={"half_year": half_year, "city": city})
 
 
 def test_a_run_takes_its_half_year_from_parameter_event_or_interval(bag):
@@ -117,6 +117,18 @@ def test_a_run_takes_its_half_year_from_parameter_event_or_interval(bag):
     )
     assert shared.run_of({"params": {}, "triggering_asset_events": {"a": [event("2025H1")]}})[1] == "2025H1"
     assert shared.run_of({"params": {}} | interval) == (settings().city, "2026H1")
+
+
+def test_a_run_takes_its_city_from_the_feeds_that_started_it(bag):
+    import shared
+
+    from citycheck.errors import BadInput
+
+    started = {"a": [event("2018H1", "tainan")], "b": [event("2018H1", "tainan")]}
+    assert shared.run_of({"params": {}, "triggering_asset_events": started}) == ("tainan", "2018H1")
+    started["b"] = [event("2018H1")]
+    with pytest.raises(BadInput, match=r"of several cities \(quzhou_sample, tainan\)"):
+        shared.run_of({"params": {}, "triggering_asset_events": started})
 
 
 @pytest.mark.parametrize("file", sorted(DAGS.glob("*.py")), ids=lambda p: p.name)

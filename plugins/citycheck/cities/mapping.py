@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import codecs
 import csv
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from itertools import count
 from pathlib import Path
 
 import duckdb
@@ -53,22 +57,31 @@ def map_table(
     Raises `BadInput` for a file that cannot be read as declared, for a column that is missing in it, and for a
     correction whose guard trips.
     """
-    work.mkdir(parents=True, exist_ok=True)
     target = tables()[table]
-    with duck.connect(memory_limit=memory_limit, temp=work / "spill") as connection, telling_disk_full(out):
+    shutil.rmtree(work, ignore_errors=True)  # what a killed run has left
+    work.mkdir(parents=True, mode=0o700)
+    with (
+        _removed_at_the_end(work),
+        duck.connect(memory_limit=memory_limit, temp=work / "spill") as connection,
+        telling_disk_full(out),
+    ):
         connection.execute(_empty(target))
+        numbers, names = count(), []
         for table_map in city.profile.tables_of(delivery.feed):
             if table_map.table != table:
                 continue
-            files = [
-                file.path
+            raw = {
+                file.path: _read(
+                    connection,
+                    table_map,
+                    landed / table_map.source / file.path,
+                    file.path,
+                    work / f"{next(numbers)}",
+                )
                 for file in delivery.files
                 if file.source == table_map.source and fnmatchcase(file.path, table_map.files)
-            ]
-            raw = {
-                path: _read(connection, table_map, landed / table_map.source / path, path, work)
-                for path in files
             }
+            names += [f"{table_map.source}/{path}" for path in raw]
             _check_guards(connection, table_map, list(raw.values()), HalfYear.parse(delivery.half_year))
             for path, relation in raw.items():
                 query = _compile(city, target, table_map, relation, f"{table_map.source}/{path}")
@@ -76,7 +89,17 @@ def map_table(
                     connection.execute(f"insert into mapped {query}")
                 except duckdb.Error as error:
                     raise _unreadable(table_map, path, error) from None
-        return _write(connection, target, out)
+        counts = {told.file: told for told in _write(connection, target, out)}
+        return [counts.get(name, FileCount(table, name, 0, 0)) for name in names]
+
+
+@contextmanager
+def _removed_at_the_end(folder: Path) -> Iterator[None]:
+    """Copies of a source's rows live no longer than their reading, and where landing is."""
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _empty(table: Table) -> str:
@@ -113,16 +136,26 @@ def _write(connection: duckdb.DuckDBPyConnection, table: Table, out: Path) -> li
 
 
 def _read(
-    connection: duckdb.DuckDBPyConnection, table_map: TableMap, file: Path, path: str, work: Path
+    connection: duckdb.DuckDBPyConnection, table_map: TableMap, file: Path, path: str, plain: Path
 ) -> str:
-    """A relation of the file's rows as text, with `source_row` and, for geographic files, `geom`."""
+    """A relation of the file's rows as text, with `source_row` and, for geographic files, `geom`.
+
+    The file is read as `plain`, whatever its own name is: a name may hold signs that DuckDB takes for a pattern.
+    """
     try:
         if table_map.format == "csv":
-            relation, columns = _read_csv(table_map, file, path, work)
+            relation, columns = _read_csv(table_map, file, path, plain)
         else:
+            plain = plain.with_suffix(file.suffix)
+            plain.symlink_to(file)
+            if table_map.layer and table_map.layer not in (layers := _layers(connection, plain)):
+                raise BadInput(
+                    f"{table_map.source}/{path}: has no layer {table_map.layer!r}; expected one of {', '.join(layers)}. "
+                    "Correct `layer` in the profile."
+                )
             reader = "st_read" if table_map.format == "geo" else "read_parquet"
             layer = f", layer = {_text(table_map.layer)}" if table_map.layer else ""
-            source = f"{reader}({_text(str(file))}{layer})"
+            source = f"{reader}({_text(str(plain))}{layer})"
             columns = [row[0] for row in connection.execute(f"describe select * from {source}").fetchall()]
             as_text = [f"cast({_name(c)} as varchar) as {_name(c)}" for c in columns if c != "geom"]
             kept = ", ".join([*as_text, *(["geom"] if "geom" in columns else [])])
@@ -133,17 +166,31 @@ def _read(
     return relation
 
 
-def _read_csv(table_map: TableMap, file: Path, path: str, work: Path) -> tuple[str, list[str]]:
-    utf8 = _as_utf8(file, table_map.encoding, f"{table_map.source}/{path}", work)
+def _layers(connection: duckdb.DuckDBPyConnection, file: Path) -> list[str]:
+    # A layer that is not there ends the process in st_read, so it is asked for before.
+    [[layers]] = connection.execute(f"select layers from st_read_meta({_text(str(file))})").fetchall()
+    return [layer["name"] for layer in layers]
+
+
+def _read_csv(table_map: TableMap, file: Path, path: str, utf8: Path) -> tuple[str, list[str]]:
+    _write_utf8(file, table_map.encoding, f"{table_map.source}/{path}", utf8)
     header = table_map.header
     if header is None:
-        with utf8.open(encoding="utf-8", newline="") as text:
-            header = [name.strip(_BLANKS) for name in next(csv.reader(text), [])]
-    if len(set(header)) != len(header):
-        twice = sorted({name for name in header if header.count(name) > 1})
+        try:
+            with utf8.open(encoding="utf-8", newline="") as text:
+                header = [name.strip(_BLANKS) for name in next(csv.reader(text), [])]
+        except csv.Error as error:
+            raise BadInput(
+                f"{table_map.source}/{path}, line 1: is no header ({error}). Ask the source to send the file again."
+            ) from None
+    lower = [name.lower() for name in header]
+    if twice := [
+        number for number, name in enumerate(lower, 1) if not name or lower.index(name) != number - 1
+    ]:
+        # By number, because the first line of a file without header is a row, which may hold a name.
         raise BadInput(
-            f"{table_map.source}/{path}: the header names {', '.join(map(repr, twice))} twice; expected each column once. "
-            "Give `header` in the profile, or ask the source to correct it."
+            f"{table_map.source}/{path}: the header's column(s) {', '.join(map(str, twice))} have no name, or one that "
+            "stands there already; expected each name once. Give `header` in the profile, or ask the source to correct it."
         )
     columns = ", ".join(f"{_text(name)}: 'varchar'" for name in header)
     skip = "false" if table_map.header is not None else "true"
@@ -155,39 +202,51 @@ def _read_csv(table_map: TableMap, file: Path, path: str, work: Path) -> tuple[s
     return relation, header
 
 
-def _as_utf8(file: Path, encoding: str, name: str, work: Path) -> Path:
-    """The file itself when it is plain UTF-8, else a copy that is. Raises `BadInput` at the first wrong byte."""
+def _write_utf8(file: Path, encoding: str, name: str, utf8: Path) -> None:
+    """Let `utf8` be the file as UTF-8: a link to it, or a copy. Raises `BadInput` at the first wrong byte."""
     decoder = codecs.getincrementaldecoder(encoding)()
     with file.open("rb") as start:
         has_mark = start.read(3) == codecs.BOM_UTF8
     plain = codecs.lookup(encoding).name == "utf-8" and not has_mark
-    copy = work / f"{file.parent.name}-{file.name}.utf8"
     done = 0
     with (
         file.open("rb") as source,
-        open("/dev/null", "w") if plain else copy.open("w", encoding="utf-8", newline="") as target,
+        open("/dev/null" if plain else utf8, "w", encoding="utf-8", newline="") as target,
     ):
-        while True:
-            chunk = source.read(1 << 20)
-            try:
-                text = decoder.decode(chunk, final=not chunk)
-            except UnicodeDecodeError as error:
-                raise BadInput(
-                    f"{name}: byte {done + error.start + 1} is not {encoding}; expected text in that encoding. "
-                    "Correct `encoding` in the profile (utf-8, gb18030, big5 …) or ask the source to send it again."
-                ) from None
-            if not plain:
-                target.write(text.removeprefix("\ufeff") if done == 0 else text)
+        while chunk := source.read(1 << 20):
+            text = _decoded(decoder, chunk, name, encoding, done)
+            target.write(text.removeprefix("\ufeff") if done == 0 else text)
             done += len(chunk)
-            if not chunk:
-                return file if plain else copy
+        _decoded(decoder, b"", name, encoding, done, final=True)
+    if plain:
+        utf8.symlink_to(file)
+
+
+def _decoded(
+    decoder: codecs.IncrementalDecoder, chunk: bytes, name: str, encoding: str, done: int, final: bool = False
+) -> str:
+    try:
+        return decoder.decode(chunk, final)
+    except UnicodeDecodeError as error:
+        raise BadInput(
+            f"{name}: byte {done + error.start + 1} is not {encoding}; expected text in that encoding. "
+            "Correct `encoding` in the profile (utf-8, gb18030, big5 …) or ask the source to send it again."
+        ) from None
 
 
 def _check_columns(table_map: TableMap, path: str, columns: list[str]) -> None:
+    for correction in table_map.corrections:
+        touched = [*(correction.swap or ()), *correction.set_null, *correction.where, correction.guard.column]
+        if absent := [name for name in touched if name not in columns]:
+            raise BadInput(
+                f"{table_map.source}/{path}: the column(s) {', '.join(map(repr, absent))} of the correction "
+                f'"{correction.reason}" are missing. Correct the profile, or ask the source for them.'
+            )
     for target, column_map in table_map.columns.items():
         for name in column_map.from_:
             if name not in columns:
-                near = get_close_matches(name, columns, 1)
+                # The first line of a file without header is a row: a text with digits is not shown.
+                near = get_close_matches(name, [c for c in columns if not any(map(str.isdigit, c))], 1)
                 hint = f"; the nearest is {near[0]!r}" if near else ""
                 raise BadInput(
                     f"{table_map.source}/{path}: the column {name!r}, which becomes {table_map.table}.{target}, is missing"

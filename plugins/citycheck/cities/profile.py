@@ -6,21 +6,31 @@ Every key is checked; a wrong one ends in a sentence that names the file and the
 
 from __future__ import annotations
 
+import codecs
 import csv
 import hashlib
+import re
 from difflib import get_close_matches
 from functools import lru_cache
-from pathlib import Path
-from typing import Any, Literal
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, cast
 from zoneinfo import ZoneInfo
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from citycheck import standard
 from citycheck.errors import BadInput
 from citycheck.lake.tables import FEEDS, tables
 from citycheck.period import HalfYear
 from citycheck.settings import settings
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"{pattern!r} is no regular expression ({error})") from None
 
 
 class Strict(BaseModel):
@@ -71,12 +81,27 @@ class FilePeriod(Strict):
     pattern: str
     unit: Literal["iso_week", "month", "half_year"]
 
+    @model_validator(mode="after")
+    def names_its_groups(self) -> FilePeriod:
+        needed = {"year", {"iso_week": "week", "month": "month", "half_year": "half"}[self.unit]}
+        if not needed <= set(_compiled(self.pattern).groupindex):
+            raise ValueError(
+                f"the pattern needs the groups {' and '.join(sorted(needed))}, as in (?P<year>\\d{{4}})"
+            )
+        return self
+
 
 class Pattern(Strict):
     """A regular expression that the whole text must match, and what it becomes; null is unknown."""
 
     match: str
     to: str | None
+
+    @field_validator("match")
+    @classmethod
+    def is_a_pattern(cls, value: str) -> str:
+        _compiled(value)
+        return value
 
 
 class ColumnMap(Strict):
@@ -165,6 +190,17 @@ class TableMap(Strict):
     columns: dict[str, ColumnMap]
     corrections: list[Correction] = []
 
+    @field_validator("encoding")
+    @classmethod
+    def encoding_exists(cls, value: str) -> str:
+        try:
+            known = codecs.lookup(value)._is_text_encoding
+        except LookupError:
+            known = False
+        if not known:
+            raise ValueError(f"{value!r} is no text encoding; expected a name such as utf-8, gb18030 or big5")
+        return value
+
     @model_validator(mode="after")
     def fits_the_lake(self) -> TableMap:
         if self.table not in tables():
@@ -214,6 +250,26 @@ class Profile(Strict):
             raise ValueError(f"{value!r} is no time zone; expected a name such as Asia/Shanghai") from None
         return value
 
+    @field_validator("provided_kinds")
+    @classmethod
+    def kinds_exist(cls, value: list[str]) -> list[str]:
+        known = standard.codes("facility_kinds", "kind_code")
+        if unknown := [kind for kind in value if kind not in known]:
+            raise ValueError(
+                f"{', '.join(unknown)} is no kind of the standard; expected {known[0]} to {known[-1]}"
+            )
+        return value
+
+    @field_validator("half_years")
+    @classmethod
+    def half_years_exist(cls, value: tuple[str, str]) -> tuple[str, str]:
+        try:
+            for text in value:
+                HalfYear.parse(text)
+        except BadInput as error:
+            raise ValueError(str(error)) from None
+        return value
+
     @model_validator(mode="after")
     def names_its_sources(self) -> Profile:
         for feed in self.feeds.values():
@@ -255,6 +311,11 @@ class City:
     def value_table(self, name: str) -> dict[str, str | None]:
         """A value table beside the profile: source text → lake code; blank is unknown."""
         rows = self._csv(name, ("from", "to"))
+        texts = [row["from"] for row in rows]
+        if twice := sorted({text for text in texts if texts.count(text) > 1}):
+            raise BadInput(
+                f"{self.folder / name}: {', '.join(twice)} stands there twice; expected each text once. Delete one."
+            )
         return {row["from"]: row["to"] or None for row in rows}
 
     def pinned_files(self, source: str) -> dict[str, tuple[str, str]]:
@@ -263,6 +324,11 @@ class City:
         if name is None:
             return {}
         rows = self._csv(name, ("source", "path", "address", "sha256"))
+        for row in rows:
+            if PurePosixPath(row["path"]).is_absolute() or ".." in PurePosixPath(row["path"]).parts:
+                raise BadInput(
+                    f"{self.folder / name}: the path {row['path']!r} leaves its source. Correct it."
+                )
         return {row["path"]: (row["address"], row["sha256"]) for row in rows if row["source"] == source}
 
     def fingerprint(self) -> str:
@@ -274,6 +340,10 @@ class City:
 
     def _csv(self, name: str, columns: tuple[str, ...]) -> list[dict[str, str]]:
         path = self.folder / name
+        if path.name != name:
+            raise BadInput(
+                f"{name}: a table stands beside the profile; expected a plain file name. Move it there."
+            )
         if not path.is_file():
             raise BadInput(
                 f"{path}: the profile names this table, but there is no such file. Add it or correct the name."
@@ -301,10 +371,16 @@ def load_city(name: str) -> City:
 
 def _read_profile(folder: Path) -> Profile:
     path = folder / "profile.yml"
-    text = path.read_text(encoding="utf-8")
     try:
+        text = path.read_text(encoding="utf-8")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
+        if twice := _key_written_twice(node):
+            raise BadInput(
+                f"{path}, line {twice.start_mark.line + 1}: {twice.value}: stands there twice. Delete one."
+            )
         written = yaml.safe_load(text)
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{path}: byte {error.start + 1} is not UTF-8. Save the profile as UTF-8.") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}" if mark else "the file"
@@ -328,6 +404,21 @@ def _read_profile(folder: Path) -> Profile:
             f"{path}: city is {profile.city!r}, expected {folder.name!r} as its folder is named. Correct one of them."
         )
     return profile
+
+
+def _key_written_twice(node: yaml.Node | None) -> yaml.Node | None:
+    """YAML lets the last of two equal keys win without a word."""
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if key.value in seen:
+                return cast(yaml.Node, key)
+            seen.add(key.value)
+            if found := _key_written_twice(value):
+                return found
+    elif isinstance(node, yaml.SequenceNode):
+        return next((found for item in node.value if (found := _key_written_twice(item))), None)
+    return None
 
 
 def _unknown_key(location: list[Any]) -> str:

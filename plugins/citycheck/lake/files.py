@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from citycheck.errors import DiskFull
+from citycheck.errors import BadInput, DiskFull
 
 
 @contextmanager
@@ -30,16 +30,36 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def telling_disk_full(path: Path) -> Iterator[None]:
-    """Turn "no space left", whoever says it, into one sentence."""
+    """Turn "no space left" and "may not be written", whoever says it, into one sentence."""
     try:
         yield
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in (
+            errno.EROFS,
+            errno.EACCES,
+            errno.EPERM,
+            errno.ENOTDIR,
+        ):
+            raise BadInput(
+                f"{error.filename or path}: cannot be written ({error.strerror}); nothing was changed. "
+                "Let citycheck write there, or set CITYCHECK_HOME to where it may."
+            ) from None
         full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
         if full or "No space left on device" in str(error):
             raise DiskFull(
                 f"{path}: no space is left on the disk; nothing was changed. Free some space and run the task again."
             ) from None
         raise
+
+
+def read_json(path: Path, remedy: str) -> Any:
+    """Read JSON that citycheck wrote. Raises `BadInput` with the remedy when it is gone or damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise BadInput(
+            f"{path}: is missing or damaged; expected what an earlier task wrote. {remedy}"
+        ) from None
 
 
 def write_json(path: Path, value: Any) -> None:

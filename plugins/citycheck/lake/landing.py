@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -20,7 +19,8 @@ from citycheck.cities.profile import City, FilePeriod, Source
 from citycheck.errors import BadInput, NotReady
 from citycheck.feeds import folder as folder_feed
 from citycheck.feeds import http as http_feed
-from citycheck.lake.files import fsync_folder, write_json
+from citycheck.lake.files import fsync_folder, read_json, telling_disk_full, write_json
+from citycheck.lake.tables import FEEDS
 from citycheck.period import HalfYear
 from citycheck.settings import CityHome
 
@@ -60,6 +60,8 @@ def land(
     that was pinned, `SourceUnavailable` when a download may be tried again.
     """
     profile = city.profile
+    if feed not in FEEDS:
+        raise BadInput(f"There is no feed {feed!r}: expected one of {', '.join(FEEDS)}. Correct the name.")
     if not profile.first <= half_year <= profile.last:
         raise BadInput(
             f"{profile.city}: its sources cover {profile.first} to {profile.last}, not {half_year}. "
@@ -67,7 +69,7 @@ def land(
         )
     root = home.landing / feed / str(half_year)
     staging = home.landing / ".staging" / f"{feed}-{half_year}"
-    with exclusive(home.landing / ".staging" / f"{feed}-{half_year}.lock"):
+    with telling_disk_full(home.landing), exclusive(home.landing / ".staging" / f"{feed}-{half_year}.lock"):
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir(parents=True)
         os.chmod(home.landing, 0o700)
@@ -75,9 +77,12 @@ def land(
         files = tuple(_landed(staging, source, path) for source, path in wanted)
         delivery = Delivery(profile.city, feed, str(half_year), _delivery_id(files), files, tuple(absent))
         target = root / delivery.id
-        if target.exists():
+        if target.exists() and not _changed(target, delivery):
             shutil.rmtree(staging)
             return delivery
+        shutil.rmtree(
+            target, ignore_errors=True
+        )  # landing was edited: what the source sent takes its place again
         write_json(staging / "receipt.json", {**asdict(delivery), "received_at": received_at.isoformat()})
         root.mkdir(parents=True, exist_ok=True)
         os.rename(staging, target)
@@ -92,9 +97,9 @@ def load(home: CityHome, feed: str, half_year: str, delivery_id: str) -> Deliver
         raise NotReady(
             f"{feed} {half_year}: delivery {delivery_id} is not in landing. Run the task `land` again."
         )
-    written = json.loads(receipt.read_text(encoding="utf-8"))
+    written = read_json(receipt, "Run the task `land` again.")
     files = tuple(LandedFile(**file) for file in written["files"])
-    return Delivery(
+    delivery = Delivery(
         written["city"],
         written["feed"],
         written["half_year"],
@@ -102,6 +107,21 @@ def load(home: CityHome, feed: str, half_year: str, delivery_id: str) -> Deliver
         files,
         tuple(written["absent_periods"]),
     )
+    if changed := _changed(receipt.parent, delivery):
+        raise BadInput(
+            f"{changed}: is not the file that landed; landing is never edited. Run the task `land` again, "
+            "which brings it from the source once more."
+        )
+    return delivery
+
+
+def _changed(folder: Path, delivery: Delivery) -> Path | None:
+    """The first file of a delivery that is gone or is not what its receipt says."""
+    for file in delivery.files:
+        path = folder / file.source / file.path
+        if not path.is_file() or _sha256(path) != file.sha256:
+            return path
+    return None
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from citycheck.errors import BadInput, NotReady
-from citycheck.lake.files import fsync, fsync_folder, write_json
+from citycheck.lake.files import fsync, fsync_folder, read_json, write_json
 from citycheck.settings import CityHome
 
 
@@ -71,10 +71,23 @@ def put(home: CityHome, kind: str, table: str, half_year: str, name: str, file: 
     """Move a finished file into `lake/<kind>/<table>/<half_year>/<name>.parquet`."""
     target = home.lake / kind / table / half_year / f"{name}.parquet"
     target.parent.mkdir(parents=True, exist_ok=True)
+    if target.is_file() and sha256(target) != sha256(file) and sha256(target) in _named(home):
+        raise BadInput(
+            f"{target}: was accepted with other contents, and a release may rest on it; it is not replaced. "
+            "Report this as a defect of citycheck."
+        )
     fsync(file)
     os.replace(file, target)
     fsync_folder(target.parent)
     return target
+
+
+def _named(home: CityHome) -> set[str]:
+    """The hashes of all accepted files that manifests name."""
+    manifests = [
+        json.loads(path.read_text(encoding="utf-8")) for path in home.lake.glob("manifests/*/*.json")
+    ]
+    return {entry["accepted_sha256"] for manifest in manifests for entry in manifest["tables"].values()}
 
 
 def write_manifest(home: CityHome, feed: str, half_year: str, manifest: dict[str, Any]) -> None:
@@ -89,7 +102,7 @@ def read_manifest(home: CityHome, feed: str, half_year: str) -> dict[str, Any]:
         raise NotReady(
             f"{feed} {half_year}: nothing has been accepted yet. Run ingest_{feed} with half_year={half_year} first."
         )
-    manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    manifest: dict[str, Any] = read_json(path, f"Run ingest_{feed} with half_year={half_year} again.")
     return manifest
 
 

@@ -51,7 +51,8 @@ def publish(staged: Path, releases: Path, half_year: str) -> Release:
     _must_be_sound(staged, "Stage the release again")
     fingerprint = sha256(staged / SHA256SUMS)
     with telling_disk_full(releases), _one_at_a_time(releases):
-        release = next((r for r in versions(releases, half_year) if r.fingerprint == fingerprint), None)
+        last = versions(releases, half_year)[-1:]
+        release = last[0] if last and last[0].fingerprint == fingerprint else None
         if release is None:
             release = _add(staged, releases, half_year, fingerprint)
         else:
@@ -71,7 +72,7 @@ def current(releases: Path, half_year: str) -> Release | None:
     except (ValueError, KeyError, TypeError, AttributeError):
         raise BadInput(
             f"{path}: expected version, path and fingerprint for each half-year as JSON. "
-            "Publish any release again: the pointer is then rebuilt."
+            "Move it away and publish any release again: the pointer is then rebuilt."
         ) from None
 
 

@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from citycheck import __version__, standard
 from citycheck.cities.profile import City, load_city
 from citycheck.duck import spatial_extension_path
-from citycheck.errors import BadInput, CitycheckError, NotReady
+from citycheck.errors import BadInput, CitycheckError, DiskFull, NotReady
 from citycheck.lake import store
 from citycheck.lake.files import fsync_folder, replacing, telling_disk_full, write_json
 from citycheck.lake.landing import exclusive
@@ -40,6 +40,10 @@ _LEDGER = pa.schema(
 _QUARANTINE = pa.schema(
     [("feed", pa.string()), ("table_name", pa.string()), ("reason_code", pa.string()), ("rows", pa.int64())]
 )
+
+
+_TOO_LITTLE_BYTES = 8 << 20
+"""With less space than this, dbt cannot even write its log."""
 
 
 class BuildFailed(CitycheckError):
@@ -84,7 +88,15 @@ def freeze(city: str, half_year: str) -> Build:
     """Write down exactly what the build is made from. Raises `NotReady` when a feed has nothing accepted."""
     about, home, period = load_city(city), settings().city_home(city), HalfYear.parse(half_year)
     manifests = [store.read_manifest(home, feed, half_year) for feed in about.profile.provided_feeds]
+    communities = next(
+        m["tables"]["communities"]["accepted_sha256"] for m in manifests if m["feed"] == "communities"
+    )
     for manifest in manifests:
+        if manifest["communities"] not in (None, communities):
+            raise NotReady(
+                f"{manifest['feed']} {half_year}: was checked against other communities than those accepted now. "
+                f"Run ingest_{manifest['feed']} with half_year={half_year} again."
+            )
         for table, entry in manifest["tables"].items():
             path = home.lake / entry["accepted"]
             if not path.is_file() or store.sha256(path) != entry["accepted_sha256"]:
@@ -117,11 +129,22 @@ def freeze(city: str, half_year: str) -> Build:
 
 def is_released(build: Build) -> bool:
     """Whether the current release of the half-year was made from exactly these inputs."""
-    current = releases.current(build.home.releases, build.half_year)
+    current = _sound_release(build.home, build.half_year)
     if current is None:
         return False
     written = json.loads((current.path / "provenance.json").read_text(encoding="utf-8"))
     return bool(written.get("build") == build.id)
+
+
+def _sound_release(home: CityHome, half_year: str) -> releases.Release | None:
+    """The current release of a half-year, if there is one. Raises `BadInput` when it is not what was published."""
+    current = releases.current(home.releases, half_year)
+    if current is not None and (problems := releases.verify(current.path)):
+        raise BadInput(
+            f"{current.path}: is not what was published ({problems[0]}); nothing is built on it. "
+            "Restore this version from a copy."
+        )
+    return current
 
 
 def run_dbt(build: Build) -> list[dict[str, Any]]:
@@ -205,7 +228,7 @@ def _provenance(
 ) -> dict[str, Any]:
     profile = about.profile
     cut_off = period.end(profile.zone) + timedelta(days=standard.parameter("cut_off_lag_days"))
-    previous = releases.current(home.releases, str(period.previous))
+    previous = _sound_release(home, str(period.previous))
     return {
         "city": profile.city,
         "city_name_zh": profile.name.zh,
@@ -295,7 +318,7 @@ def _dbt_vars(build: Build) -> dict[str, Any]:
         **{name: moment.isoformat(sep=" ") for name, moment in _moments(build).items()},
         "projected_crs": profile.projected_crs,
         "provided_kinds": profile.provided_kinds,
-        "inputs": {name: ", ".join(f"'{path}'" for path in paths) for name, paths in frozen["files"].items()},
+        "inputs": {name: ", ".join(map(_quoted, paths)) for name, paths in frozen["files"].items()},
         "previous_release": str(build.home.releases / previous["half_year"] / str(previous["version"]))
         if previous
         else "",
@@ -309,6 +332,10 @@ def _moments(build: Build) -> dict[str, datetime]:
     cut_off = period.end(zone) + timedelta(days=standard.parameter("cut_off_lag_days"))
     moments = {"period_start": period.start(zone), "period_end": period.end(zone), "cut_off": cut_off}
     return {name: utc_naive(moment) for name, moment in moments.items()}
+
+
+def _quoted(path: str) -> str:
+    return "'" + path.replace("'", "''") + "'"
 
 
 def _results(build: Build) -> list[dict[str, Any]]:
@@ -340,8 +367,13 @@ def _tell(results: list[dict[str, Any]]) -> None:
         print(f"slowest ten: {result['seconds']:8.2f} s  {result['status']:8}  {result['node']}")
 
 
-def _failure(build: Build, results: list[dict[str, Any]]) -> BuildFailed:
+def _failure(build: Build, results: list[dict[str, Any]]) -> CitycheckError:
     failed = [r for r in results if r["status"] in ("error", "fail", "runtime error")]
+    told = " ".join(str(r["message"]) for r in failed)
+    if "No space left" in told or shutil.disk_usage(build.home.root).free < _TOO_LITTLE_BYTES:
+        return DiskFull(
+            f"{build.home.root}: no space is left on the disk; nothing was changed. Free some space and clear the task."
+        )
     if not failed:
         return BuildFailed(
             f"{build.half_year}: dbt did not start. Read {build.dbt_target / 'dbt.log'}, correct the project and clear the task."

@@ -7,7 +7,8 @@ changes what counts, in one step, by replacing a manifest.
 from __future__ import annotations
 
 import hashlib
-import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,13 +19,15 @@ import pyarrow.parquet as pq
 from citycheck import __version__, standard
 from citycheck.cities import mapping
 from citycheck.cities.profile import City, load_city
-from citycheck.errors import NotReady
+from citycheck.errors import GateFailed, NotReady
 from citycheck.lake import landing, store
-from citycheck.lake.files import write_json
+from citycheck.lake.files import read_json, telling_disk_full, write_json
 from citycheck.lake.store import LedgerRow
 from citycheck.lake.tables import tables_of
 from citycheck.period import HalfYear, utc_naive
 from citycheck.settings import CityHome, settings
+
+_AGAIN = "Run the ingest again from the task `map_rows`."
 
 
 def covers(city: str, half_year: str) -> bool:
@@ -47,15 +50,18 @@ def map_delivery(city: str, feed: str, half_year: str, delivery_id: str) -> dict
     home, about = settings().city_home(city), load_city(city)
     delivery = landing.load(home, feed, half_year, delivery_id)
     work = _work(home, about, delivery)
-    counts = [
-        count
-        for table in _mapped_tables(about, feed)
-        for count in mapping.map_table(
-            about, delivery, delivery.folder(home), table, work / f"{table}.mapped.parquet",
-            work / "reading", settings().duckdb_memory_limit,
-        )
-    ]  # fmt: skip
-    write_json(work / "counts.json", [asdict(count) for count in counts])
+    # Rows are read where landing is, because they still hold what may not get past it.
+    reading = home.landing / ".staging" / f"{feed}-{half_year}-reading"
+    with _alone(home, feed, half_year):
+        counts = [
+            count
+            for table in _mapped_tables(about, feed)
+            for count in mapping.map_table(
+                about, delivery, delivery.folder(home), table, work / f"{table}.mapped.parquet",
+                reading, settings().duckdb_memory_limit,
+            )
+        ]  # fmt: skip
+        write_json(work / "counts.json", [asdict(count) for count in counts])
     return {
         table: sum(c.rows_in for c in counts if c.table == table) for table in _mapped_tables(about, feed)
     }
@@ -74,12 +80,13 @@ def gate(city: str, feed: str, half_year: str, delivery_id: str) -> dict[str, di
             f"{feed} {half_year}: {', '.join(absent)} of delivery {delivery_id} is not there. Run the task `map` first."
         )
     if not mapped:
-        write_json(work / "verdict.json", {"tables": []})
+        write_json(work / "verdict.json", {"passed": True, "tables": []})
         return {}
-    gate_feed(
-        feed, half_year, mapped, work, settings().expectations, _parameters(about, home, feed, half_year),
-        home.data_docs, delivery_id,
-    )  # fmt: skip
+    with _alone(home, feed, half_year):
+        gate_feed(
+            feed, half_year, mapped, work, settings().expectations, _parameters(about, home, feed, half_year),
+            home.data_docs, delivery_id,
+        )  # fmt: skip
     return {table: store.rows_by_reason(work / f"{table}.quarantine.parquet") for table in mapped}
 
 
@@ -87,12 +94,22 @@ def accept(city: str, feed: str, half_year: str, delivery_id: str) -> dict[str, 
     """Check that no row was lost, move the files into the lake and let them count; returns the manifest."""
     home, about = settings().city_home(city), load_city(city)
     delivery = landing.load(home, feed, half_year, delivery_id)
-    recipe = _recipe(about, feed)
+    with _alone(home, feed, half_year):
+        return _accept(home, about, delivery)
+
+
+def _accept(home: CityHome, about: City, delivery: landing.Delivery) -> dict[str, Any]:
+    feed, half_year = delivery.feed, delivery.half_year
     work = _work(home, about, delivery)
     name = work.name
     manifest_path = work / "manifest.json"
     if not manifest_path.is_file():
-        counts = json.loads((work / "counts.json").read_text(encoding="utf-8"))
+        if not read_json(work / "verdict.json", _AGAIN)["passed"]:
+            raise GateFailed(
+                f"{feed} {half_year}: the gate stopped delivery {delivery.id}, so it cannot be accepted. "
+                "Correct what the gate named and run the ingest again."
+            )
+        counts = read_json(work / "counts.json", _AGAIN)
         ledger = [_ledger_row(delivery, work, count) for count in counts]
         for row in ledger:
             row.check()
@@ -102,11 +119,12 @@ def accept(city: str, feed: str, half_year: str, delivery_id: str) -> dict[str, 
         write_json(
             manifest_path,
             {
-                "city": city,
+                "city": delivery.city,
                 "feed": feed,
                 "half_year": half_year,
                 "delivery": delivery.id,
-                "recipe": recipe,
+                "recipe": name.removeprefix(f"{delivery.id}-"),
+                "communities": _communities_sha256(home, about, feed, half_year),
                 "absent_periods": list(delivery.absent_periods),
                 "files": [asdict(file) for file in delivery.files],
                 "tables": tables,
@@ -114,7 +132,7 @@ def accept(city: str, feed: str, half_year: str, delivery_id: str) -> dict[str, 
                 "warnings": _warnings(work),
             },
         )
-    manifest: dict[str, Any] = json.loads(manifest_path.read_text(encoding="utf-8"))
+    manifest: dict[str, Any] = read_json(manifest_path, _AGAIN)
     # A first try may have died between two moves: what is still in the work folder is moved now.
     for table in manifest["tables"]:
         for kind in ("accepted", "quarantine"):
@@ -153,7 +171,7 @@ def _ledger_row(delivery: landing.Delivery, work: Path, count: dict[str, Any]) -
 
 def _warnings(work: Path) -> list[dict[str, Any]]:
     """The checks of severity `warn` that failed: published with the release."""
-    verdict = json.loads((work / "verdict.json").read_text(encoding="utf-8"))
+    verdict = read_json(work / "verdict.json", _AGAIN)
     return [
         {"table": table["table"]}
         | {key: check[key] for key in ("type", "column", "unexpected_count", "unexpected_pct", "why")}
@@ -197,15 +215,35 @@ def _mapped_tables(about: City, feed: str) -> list[str]:
     return [table.name for table in tables_of(feed) if table.name in provided]
 
 
-def _recipe(about: City, feed: str) -> str:
-    """A hash of all that turns a delivery into accepted rows: profile, lake schema, suites, version."""
+def _communities_sha256(home: CityHome, about: City, feed: str, half_year: str) -> str | None:
+    """The accepted communities that a feed's rows are checked against; None for a feed that names none."""
+    if feed == "communities" or not _mapped_tables(about, feed):
+        return None
+    found: str = store.read_manifest(home, "communities", half_year)["tables"]["communities"][
+        "accepted_sha256"
+    ]
+    return found
+
+
+def _recipe(home: CityHome, about: City, feed: str, half_year: str) -> str:
+    """A hash of all that turns a delivery into accepted rows: profile, schema, suites, code, known communities."""
     digest = hashlib.sha256(f"{__version__} {about.fingerprint()}".encode())
-    digest.update(Path(mapping.__file__).with_name("mapping.py").read_bytes())
-    digest.update((Path(store.__file__).parent / "tables.yml").read_bytes())
+    digest.update(str(_communities_sha256(home, about, feed, half_year)).encode())
+    package = Path(__file__).parents[1]
+    for name in ("cities/mapping.py", "lake/tables.yml", "quality/gate.py", "quality/expectations.py"):
+        digest.update((package / name).read_bytes())
     for table in tables_of(feed):
         digest.update((settings().expectations / f"{table.name}.json").read_bytes())
     return digest.hexdigest()[:8]
 
 
 def _work(home: CityHome, about: City, delivery: landing.Delivery) -> Path:
-    return home.work / delivery.feed / delivery.half_year / f"{delivery.id}-{_recipe(about, delivery.feed)}"
+    recipe = _recipe(home, about, delivery.feed, delivery.half_year)
+    return home.work / delivery.feed / delivery.half_year / f"{delivery.id}-{recipe}"
+
+
+@contextmanager
+def _alone(home: CityHome, feed: str, half_year: str) -> Iterator[None]:
+    """One task at a time works on a feed's half-year; what the file system refuses is told in one sentence."""
+    with telling_disk_full(home.root), landing.exclusive(home.work / feed / half_year / ".lock"):
+        yield

@@ -113,7 +113,9 @@ def test_missing_column_names_the_nearest(town):
 
 def test_a_column_named_twice_is_refused(town):
     town.send(HEADER.replace("评价", "经度") + GOOD)
-    with pytest.raises(BadInput, match="names '经度' twice"):
+    with pytest.raises(
+        BadInput, match=r"the header's column\(s\) 6 have no name, or one that stands there already"
+    ):
         town.map()
 
 
@@ -243,3 +245,64 @@ def test_whatever_a_row_holds_it_is_accounted_for(town, cells):
     counts, rows = town.map()
     assert sum(c.rows_in for c in counts) == len(cells)
     assert sum(c.rows_in - c.rows_duplicate for c in counts) == len(rows)
+
+
+def test_files_of_the_same_name_in_two_folders_are_both_read(town):
+    town.table.update(encoding="gb18030", files="*/x/f.csv")
+    for folder, key in (("a", "A1"), ("b", "B1")):
+        (town.sources / "hotline" / folder / "x").mkdir(parents=True)
+        town.send((HEADER + GOOD.replace("A1", key)).encode("gb18030"), f"{folder}/x/f.csv")
+    counts, rows = town.map()
+    assert [(c.file, c.rows_in, c.rows_duplicate) for c in counts] == [
+        ("hotline/a/x/f.csv", 1, 0),
+        ("hotline/b/x/f.csv", 1, 0),
+    ]
+    assert [r["report_id"] for r in rows] == ["A1", "B1"]
+
+
+@pytest.mark.parametrize("name", ["d[1].csv", "d*.csv", "d?.csv"])
+def test_a_file_name_is_no_pattern(town, name):
+    town.send(HEADER + GOOD, name)
+    town.send(HEADER + GOOD.replace("A1", "A2"), "d1.csv")
+    counts, rows = town.map()
+    assert {c.file: c.rows_in for c in counts} == {f"hotline/{name}": 1, "hotline/d1.csv": 1}
+    assert sorted(r["report_id"] for r in rows) == ["A1", "A2"]
+
+
+def test_a_file_without_rows_is_counted_too(town):
+    town.send(HEADER + GOOD, "a.csv")
+    town.send(HEADER, "b.csv")
+    counts, _ = town.map()
+    assert [(c.file, c.rows_in) for c in counts] == [("hotline/a.csv", 1), ("hotline/b.csv", 0)]
+
+
+def test_no_copy_of_the_rows_outlives_the_mapping(town):
+    town.table["encoding"] = "gb18030"
+    town.send((HEADER + GOOD).encode("gb18030"))
+    town.map()
+    assert not (town.root / "work").exists()
+
+
+def test_an_unclosed_quote_in_the_header_is_told(town):
+    town.send('"' + HEADER + GOOD * 5000)
+    with pytest.raises(BadInput, match=r"reports\.csv"):
+        town.map()
+
+
+def test_a_layer_that_is_not_there_is_told(town):
+    town.table.update(files="*.json", format="geo", layer="nowhere")
+    feature = {
+        "type": "Feature",
+        "properties": {"编号": "A1"},
+        "geometry": {"type": "Point", "coordinates": [118.5, 28.5]},
+    }
+    town.send(json.dumps({"type": "FeatureCollection", "name": "here", "features": [feature]}), "points.json")
+    with pytest.raises(BadInput, match=r"has no layer 'nowhere'; expected one of here"):
+        town.map()
+
+
+def test_a_correction_of_a_column_that_is_missing_is_told(town):
+    town.table["corrections"] = [correction(swap=["经度", "高度"])]
+    town.send(HEADER + GOOD)
+    with pytest.raises(BadInput, match="the column\\(s\\) '高度' of the correction"):
+        town.map()

@@ -84,3 +84,45 @@ def test_an_unknown_city_names_those_that_are_known():
 @pytest.mark.parametrize("path", sorted(settings().cities.glob("*/profile.yml")), ids=lambda p: p.parent.name)
 def test_every_city_of_the_project_has_a_right_profile(path):
     assert City(path.parent).profile.city == path.parent.name
+
+
+def test_a_key_that_stands_there_twice(town):
+    town.city()
+    path = town.folder / "profile.yml"
+    path.write_text(path.read_text("utf-8") + "time_zone: Asia/Tokyo\n", "utf-8")
+    with pytest.raises(BadInput, match=r"profile\.yml, line \d+: time_zone: stands there twice"):
+        City(town.folder)
+
+
+def test_a_text_that_stands_twice_in_a_value_table(town):
+    (town.folder / "codes.csv").write_text("from,to\n路灯,street_light\n路灯,noise\n", "utf-8")
+    with pytest.raises(BadInput, match=r"codes\.csv: 路灯 stands there twice"):
+        town.city().value_table("codes.csv")
+
+
+def test_a_table_that_does_not_stand_beside_the_profile(town):
+    with pytest.raises(BadInput, match="a table stands beside the profile"):
+        town.city().value_table("../codes.csv")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("encoding", "utf8x", "is no text encoding"),
+        ("encoding", "base64", "is no text encoding"),
+        ("covers", {"pattern": "(", "unit": "month"}, "is no regular expression"),
+        (
+            "covers",
+            {"pattern": r"(?P<year>\d+)", "unit": "month"},
+            "the pattern needs the groups month and year",
+        ),
+    ],
+)
+def test_a_table_map_that_cannot_work(town, key, value, message):
+    town.table[key] = value
+    refused(town, message)
+
+
+def test_a_kind_that_the_standard_does_not_have(town):
+    town.written["provided_kinds"] = ["F01", "F99"]
+    refused(town, "F99 is no kind of the standard; expected F01 to F20")

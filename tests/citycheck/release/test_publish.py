@@ -115,11 +115,13 @@ def test_the_same_contents_are_published_once(tmp_path, releases):
     assert {path: path.stat().st_mtime_ns for path in releases.rglob("*") if path.name != ".lock"} == before
 
 
-def test_contents_of_an_older_version_leave_the_pointer_at_the_newest(tmp_path, releases):
+def test_going_back_to_older_contents_is_a_version_of_its_own(tmp_path, releases):
+    """Who goes back to what was published before says so: readers must not be left with the version between."""
     first = publish(stage(tmp_path / "a", "1"), releases, "2026H1")
-    second = publish(stage(tmp_path / "b", "2"), releases, "2026H1")
-    assert publish(tmp_path / "a", releases, "2026H1") == first
-    assert current(releases, "2026H1") == second
+    publish(stage(tmp_path / "b", "2"), releases, "2026H1")
+    back = publish(tmp_path / "a", releases, "2026H1")
+    assert (back.version, back.fingerprint) == (3, first.fingerprint)
+    assert current(releases, "2026H1") == back
 
 
 def test_published_files_are_read_only_and_the_staged_ones_stay(tmp_path, releases):
@@ -268,11 +270,14 @@ def test_a_pointer_left_behind_is_repaired(tmp_path, releases):
     assert current(releases, "2026H1") == second
 
 
-def test_two_publishers_at_once_wait_for_each_other(tmp_path, releases):
-    others = [child(stage(tmp_path / str(n), str(n // 2)), releases) for n in range(6)]
-    assert [other.wait(timeout=60) for other in others] == [0] * 6
+@pytest.mark.parametrize(("contents_of", "published"), [(lambda n: "0", 1), (str, 4)])
+def test_publishers_at_once_wait_for_each_other(tmp_path, releases, contents_of, published):
+    """The same contents from several are published once; different ones, one after the other."""
+    others = [child(stage(tmp_path / str(n), contents_of(n)), releases) for n in range(4)]
+    assert [other.wait(timeout=60) for other in others] == [0] * 4
     found = versions(releases, "2026H1")
-    assert [release.version for release in found] == [1, 2, 3], "three contents, each staged twice"
-    assert {(r.path / "tables/county_index.csv").read_text() for r in found} == {"0", "1", "2"}
+    assert [release.version for release in found] == list(range(1, published + 1))
+    written = [(r.path / "tables/county_index.csv").read_text() for r in found]
+    assert sorted(written) == sorted({contents_of(n) for n in range(4)})
     assert all(verify(release.path) == [] for release in found)
     assert current(releases, "2026H1") == found[-1]

@@ -1,6 +1,7 @@
 """land → map → gate → accept: every row is accounted for, and nothing counts before all of it does."""
 
 import json
+from datetime import UTC, datetime
 
 import pyarrow.parquet as pq
 import pytest
@@ -9,15 +10,14 @@ from citycheck.errors import BadInput, DiskFull, GateFailed, NotReady
 from citycheck.lake import files, store
 from citycheck.steps import ingest
 
-MOMENT_ROW = "2026H1-000,2026-02-01 00:00:00,路灯,118.805,28.905\n"
+MOMENT = datetime(2026, 7, 1, tzinfo=UTC)
+ROW = "2026H1-000,2026-02-01 00:00:00,路灯,118.805,28.905\n"
 
 
 def test_every_row_of_every_file_is_accounted_for(project):
     project.ingest("communities")
     path = project.files / "reports-2026H1.csv"
-    path.write_text(
-        path.read_text("utf-8") + MOMENT_ROW + "X,2026-02-01 00:00:00,飞碟,118.805,28.905\n", "utf-8"
-    )
+    path.write_text(path.read_text("utf-8") + ROW + "X,2026-02-01 00:00:00,飞碟,118.805,28.905\n", "utf-8")
     [row] = project.ingest("repair_reports")["ledger"]
     assert (row["rows_in"], row["rows_accepted"], row["rows_quarantined"], row["rows_duplicate"]) == (
         102,
@@ -77,7 +77,7 @@ def test_the_delivery_before_still_counts_when_the_next_one_is_bad(project):
 
 def test_a_lost_row_is_noticed(project):
     project.ingest("communities")
-    delivery = ingest.land("town", "facilities", "2026H1", __import__("datetime").datetime(2026, 7, 1))
+    delivery = ingest.land("town", "facilities", "2026H1", MOMENT)
     ingest.map_delivery("town", "facilities", "2026H1", delivery)
     ingest.gate("town", "facilities", "2026H1", delivery)
     [counts] = project.home.work.glob("facilities/2026H1/*/counts.json")
@@ -101,7 +101,7 @@ def test_ingesting_twice_changes_no_byte(project):
 @pytest.mark.parametrize("moved", [0, 1])
 def test_accept_finishes_what_a_killed_one_began(project, moved, monkeypatch):
     project.ingest("communities")
-    delivery = ingest.land("town", "facilities", "2026H1", __import__("datetime").datetime(2026, 7, 1))
+    delivery = ingest.land("town", "facilities", "2026H1", MOMENT)
     ingest.map_delivery("town", "facilities", "2026H1", delivery)
     ingest.gate("town", "facilities", "2026H1", delivery)
     real, calls = store.put, []
@@ -137,3 +137,60 @@ def test_no_space_on_the_disk_is_one_sentence_and_leaves_nothing(project, monkey
     with pytest.raises(DiskFull, match="no space is left on the disk; nothing was changed"):
         files.write_json(project.home.lake / "manifests" / "survey" / "2026H1.json", {"delivery": delivery})
     assert list((project.home.lake / "manifests" / "survey").iterdir()) == []
+
+
+def test_a_feed_that_does_not_exist_is_refused_before_anything_is_touched(project):
+    with pytest.raises(BadInput, match=r"There is no feed '../victim': expected one of communities"):
+        ingest.land("town", "../victim", "2026H1", MOMENT)
+    assert not project.home.landing.exists()
+
+
+def test_a_delivery_that_the_gate_stopped_cannot_be_accepted(project):
+    project.ingest("communities")
+    path = project.files / "reports-2026H1.csv"
+    path.write_text(path.read_text("utf-8").replace("路灯", "飞碟"), "utf-8")
+    with pytest.raises(GateFailed):
+        project.ingest("repair_reports")
+    delivery = ingest.land("town", "repair_reports", "2026H1", MOMENT)
+    with pytest.raises(GateFailed, match="the gate stopped delivery"):
+        ingest.accept("town", "repair_reports", "2026H1", delivery)
+
+
+def test_landing_that_was_edited_is_noticed_and_brought_again(project):
+    project.ingest("communities")
+    delivery = ingest.land("town", "communities", "2026H1", MOMENT)
+    [landed] = project.home.landing.glob("communities/2026H1/*/town/buildings.csv")
+    original = landed.read_bytes()
+    landed.write_bytes(original.replace(b"1000", b"9999"))
+    with pytest.raises(BadInput, match=r"buildings\.csv: is not the file that landed"):
+        ingest.map_delivery("town", "communities", "2026H1", delivery)
+    assert ingest.land("town", "communities", "2026H1", MOMENT) == delivery
+    assert landed.read_bytes() == original
+
+
+def test_rows_checked_against_other_communities_are_not_built_on(project):
+    from citycheck.steps import index
+
+    project.ingest_all()
+    accepted = store.read_manifest(project.home, "repair_reports", "2026H1")["tables"]["repair_reports"]
+    units = json.loads((project.files / "units.json").read_text("utf-8"))
+    units["features"].pop()
+    project.write("units.json", json.dumps(units))
+    project.ingest("communities")
+    with pytest.raises(NotReady, match="was checked against other communities than those accepted now"):
+        index.freeze("town", "2026H1")
+    project.ingest("facilities")
+    project.ingest("repair_reports")
+    index.freeze("town", "2026H1")
+    assert store.sha256(project.home.lake / accepted["accepted"]) == accepted["accepted_sha256"]
+
+
+def test_work_that_was_deleted_is_one_sentence(project):
+    import shutil
+
+    delivery = ingest.land("town", "communities", "2026H1", MOMENT)
+    ingest.map_delivery("town", "communities", "2026H1", delivery)
+    ingest.gate("town", "communities", "2026H1", delivery)
+    shutil.rmtree(project.home.work)
+    with pytest.raises(BadInput, match="Run the ingest again from the task `map_rows`"):
+        ingest.accept("town", "communities", "2026H1", delivery)
