@@ -158,7 +158,9 @@ def run_dbt(build: Build) -> list[dict[str, Any]]:
 
 def _run_dbt(build: Build) -> list[dict[str, Any]]:
     unfinished = build.home.warehouse / ".building" / f"{build.id}-{os.getpid()}" / build.database.name
-    unfinished.parent.mkdir(parents=True, exist_ok=True)
+    for left in unfinished.parents[1].glob(f"{build.id}-*"):
+        shutil.rmtree(left, ignore_errors=True)  # what a killed run has left
+    unfinished.parent.mkdir(parents=True)
     build.database.parent.mkdir(parents=True, exist_ok=True)
     environment = os.environ | {
         "CITYCHECK_DUCKDB": str(unfinished),
