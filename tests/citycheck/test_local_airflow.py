@@ -242,6 +242,7 @@ def test_stop_kills_no_stranger_that_got_the_number_of_a_dead_process(tmp_path: 
         stranger.wait()
 
 
+@pytest.mark.slow
 def test_stop_finds_the_orphans_of_a_dead_process(tmp_path: Path):
     airflow = LocalAirflow(tmp_path, tmp_path)
     airflow.home.mkdir()
@@ -269,6 +270,7 @@ def test_what_was_never_started_is_not_up_and_stops_without_complaint(tmp_path: 
         _ = airflow.url
 
 
+@pytest.mark.slow
 def test_a_start_that_fails_says_where_the_log_is_and_leaves_nothing(tmp_path: Path):
     airflow = LocalAirflow(
         tmp_path, tmp_path, {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "sqlite:////nowhere/airflow.db"}

@@ -234,6 +234,7 @@ def test_nothing_is_left_when_mapping_fails(town):
 texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=12)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(texts, texts, texts, texts), max_size=12))
 def test_whatever_a_row_holds_it_is_accounted_for(town, cells):

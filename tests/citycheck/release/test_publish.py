@@ -238,6 +238,7 @@ def moments(tmp_path_factory):
     return int(out), contents(folder / "releases")
 
 
+@pytest.mark.slow
 def test_death_at_every_step_loses_nothing_and_a_rerun_finishes(tmp_path, moments):
     steps, finished = moments
     assert steps > 10

@@ -91,6 +91,7 @@ def test_a_lost_row_is_noticed(project):
     assert not (project.home.lake / "manifests" / "facilities").exists()
 
 
+@pytest.mark.slow
 def test_ingesting_twice_changes_no_byte(project):
     project.ingest_all()
     before = {p: p.read_bytes() for p in project.home.lake.rglob("*") if p.is_file()}
@@ -168,6 +169,7 @@ def test_landing_that_was_edited_is_noticed_and_brought_again(project):
     assert landed.read_bytes() == original
 
 
+@pytest.mark.slow
 def test_rows_checked_against_other_communities_are_not_built_on(project):
     from citycheck.steps import index
 
