@@ -78,7 +78,7 @@ class CityHome:
     @property
     def work(self) -> Path:
         """Unfinished business: anything here may be deleted between runs."""
-        return self.root / "work"
+        return self.root / "scratch"
 
 
 @lru_cache

@@ -117,7 +117,7 @@ def described(found: Results, build: Build) -> tuple[Node, ...]:
 def everything() -> list[Listed]:
     """All builds of all cities: the last half-year first, in it city by city, and the last build of a city first."""
     home = settings().home
-    paths = [*home.glob("*/work/index/*/*/"), *home.glob("*/warehouse/[0-9]*/*/")]
+    paths = [*home.glob("*/scratch/index/*/*/"), *home.glob("*/warehouse/[0-9]*/*/")]
     names = {(path.relative_to(home).parts[0], path.parent.name, path.name) for path in paths}
     listed = [
         Listed(build, results(build), build.database.is_file(), version(build))
