@@ -6,7 +6,9 @@ from typing import Any
 
 from airflow.sdk import Metadata, dag, task
 from airflow.sdk.exceptions import AirflowSkipException
-from shared import DEFAULTS, FEEDS, HALF_YEARLY, LAKE, PARAMS, START, run_of
+from shared import DEFAULTS, HALF_YEARLY, LAKE, PARAMS, START, run_of
+
+from citycheck import FEEDS
 
 ABOUT = """
 ### {feed}: from the source to the lake

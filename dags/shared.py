@@ -17,11 +17,10 @@ from airflow.sdk import (
     RetryRule,
 )
 
-from citycheck import period
+from citycheck import FEEDS, period
 from citycheck.errors import BadInput
 from citycheck.settings import settings
 
-FEEDS = ("communities", "facilities", "survey", "repair_reports")
 LAKE = {feed: Asset(name=f"lake_{feed}", uri=f"citycheck://lake/{feed}", group="lake") for feed in FEEDS}
 RELEASE = Asset(name="release", uri="citycheck://release/index", group="release")
 

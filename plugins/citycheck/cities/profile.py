@@ -19,9 +19,9 @@ from zoneinfo import ZoneInfo
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from citycheck import standard
+from citycheck import FEEDS, standard
 from citycheck.errors import BadInput
-from citycheck.lake.tables import FEEDS, tables
+from citycheck.lake.tables import tables
 from citycheck.period import HalfYear
 from citycheck.settings import settings
 

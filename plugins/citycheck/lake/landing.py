@@ -15,12 +15,12 @@ from datetime import date, datetime, timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from citycheck import FEEDS
 from citycheck.cities.profile import City, FilePeriod, Source
 from citycheck.errors import BadInput, NotReady
 from citycheck.feeds import folder as folder_feed
 from citycheck.feeds import http as http_feed
 from citycheck.lake.files import fsync_folder, read_json, telling_disk_full, write_json
-from citycheck.lake.tables import FEEDS
 from citycheck.period import HalfYear
 from citycheck.settings import CityHome
 

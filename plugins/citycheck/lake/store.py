@@ -106,9 +106,5 @@ def read_manifest(home: CityHome, feed: str, half_year: str) -> dict[str, Any]:
     return manifest
 
 
-def ledger_rows(manifests: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [row for manifest in manifests for row in manifest["ledger"]]
-
-
 def as_dicts(rows: list[LedgerRow]) -> list[dict[str, Any]]:
     return [asdict(row) for row in rows]

@@ -12,8 +12,6 @@ import yaml
 
 from citycheck import standard
 
-FEEDS = ("communities", "facilities", "survey", "repair_reports")
-
 _ARROW = {
     "string": pa.string(),
     "int32": pa.int32(),

@@ -21,14 +21,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from citycheck import __version__, standard
+from citycheck import FEEDS, __version__, standard
 from citycheck.cities.profile import City, load_city
 from citycheck.duck import spatial_extension_path
 from citycheck.errors import BadInput, CitycheckError, DiskFull, NotReady
 from citycheck.lake import store
 from citycheck.lake.files import fsync_folder, replacing, telling_disk_full, write_json
 from citycheck.lake.landing import exclusive
-from citycheck.lake.tables import FEEDS, tables
+from citycheck.lake.tables import tables
 from citycheck.period import HalfYear, utc_naive
 from citycheck.release import publish as releases
 from citycheck.settings import CityHome, settings

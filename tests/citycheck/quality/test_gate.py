@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from citycheck import FEEDS
 from citycheck.errors import BadInput, CheckCouldNotRun, GateFailed
-from citycheck.lake.tables import FEEDS, tables, tables_of
+from citycheck.lake.tables import tables, tables_of
 from citycheck.period import HalfYear, utc_naive
 from citycheck.quality.gate import gate_feed, split
 from citycheck.quality.suite import REASON_CODES
