@@ -13,6 +13,22 @@ def listing(folder: Path) -> list[str]:
     return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
 
 
+_SIDECARS = {".shp": (".shx", ".dbf", ".prj", ".cpg")}
+"""Files that belong to another one of the same name: a Shapefile is several."""
+
+
+def with_sidecars(paths: list[str], offered: list[str]) -> list[str]:
+    """The paths, sorted, with the offered files that belong to them."""
+    offers = {path.lower(): path for path in offered}
+    found = set(paths)
+    for path in paths:
+        stem, dot, suffix = path.rpartition(".")
+        for sidecar in _SIDECARS.get(f".{suffix.lower()}", ()) if dot else ():
+            if (beside := offers.get(f"{stem}{sidecar}".lower())) is not None:
+                found.add(beside)
+    return sorted(found)
+
+
 def fetch(folder: Path, paths: list[str], out: Path) -> None:
     """Copy files byte for byte. Raises `BadInput` when one cannot be read."""
     for path in paths:
