@@ -1,0 +1,1 @@
+"""What keeps people out of the lake: free text without personal data, keyed hashes in place of ids."""
