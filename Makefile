@@ -16,7 +16,7 @@ export GX_ANALYTICS_ENABLED := false
 export AIRFLOW__USAGE_DATA_COLLECTION__ENABLED := False
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up down test test-fast lint format lock clean
+.PHONY: help setup setup-dev demo up down test test-fast bench-feeds lint format lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ test: setup-dev ## Run all tests
 
 test-fast: setup-dev ## Run the tests that take no more than a moment
 	$(PY) -m pytest -m "not slow"
+
+bench-feeds: setup ## Time a large delivery from CSV to the lake; ROWS=10000000 for the largest
+	@$(PY) bench/feeds.py $(ROWS)
 
 lint: setup-dev ## Check style (ruff, sqlfluff) and types (mypy)
 	$(PY) -m ruff check .

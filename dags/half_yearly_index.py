@@ -45,10 +45,17 @@ the UI, or `airflow backfill create --dag-id half_yearly_index --from-date 2025-
 def half_yearly_index() -> None:
     @task(inlets=list(LAKE.values()))
     def ready(**context: Any) -> dict[str, str]:
+        from datetime import UTC, datetime
+
         from citycheck.errors import NotReady
         from citycheck.steps import index
 
         city, half_year = run_of(context)
+        by_itself = context["dag_run"].run_type in ("scheduled", "asset_triggered")
+        if by_itself and not index.is_over(city, half_year, datetime.now(UTC)):
+            raise AirflowSkipException(
+                f"{city}: {half_year} is not over; what its feeds have brought so far is kept."
+            )
         try:
             build = index.freeze(city, half_year)
         except NotReady as missing:

@@ -6,7 +6,7 @@ from typing import Any
 
 from airflow.sdk import Metadata, dag, task
 from airflow.sdk.exceptions import AirflowSkipException
-from shared import DEFAULTS, HALF_YEARLY, LAKE, PARAMS, START, run_of
+from shared import DEFAULTS, HALF_YEARLY, LAKE, PARAMS, START, connection, run_of
 
 from citycheck import FEEDS
 
@@ -52,14 +52,14 @@ def ingest(feed: str) -> None:
             city, half_year = run_of(context)
             if context["dag_run"].run_type == "scheduled" and not ingest.covers(city, half_year):
                 raise AirflowSkipException(f"{city}: its sources do not cover {half_year}.")
-            delivery = ingest.land(city, feed, half_year, received_at=datetime.now(UTC))
+            delivery = ingest.land(city, feed, half_year, received_at=datetime.now(UTC), lookup=connection)
             return {"city": city, "feed": feed, "half_year": half_year, "delivery_id": delivery}
 
         @task
         def map_rows(delivery: dict[str, str]) -> dict[str, int]:
             from citycheck.steps import ingest
 
-            return ingest.map_delivery(**delivery)
+            return ingest.map_delivery(**delivery, lookup=connection)
 
         @task
         def gate(delivery: dict[str, str]) -> dict[str, dict[str, int]]:
@@ -71,7 +71,7 @@ def ingest(feed: str) -> None:
         def accept(delivery: dict[str, str]) -> Any:
             from citycheck.steps import ingest
 
-            ingest.accept(**delivery)
+            ingest.accept(**delivery, lookup=connection)
             yield Metadata(LAKE[feed], extra=delivery)
 
         delivery = land()

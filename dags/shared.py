@@ -17,7 +17,7 @@ from airflow.sdk import (
     RetryRule,
 )
 
-from citycheck import FEEDS, period
+from citycheck import FEEDS, connections, period
 from citycheck.errors import BadInput
 from citycheck.settings import settings
 
@@ -63,6 +63,22 @@ DEFAULTS = {
         ]
     ),
 }
+
+
+def connection(connection_id: str) -> connections.Connection:
+    """A connection from Airflow's own store, as the steps see it."""
+    from airflow.sdk import Connection
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    try:
+        found = Connection.get(connection_id)
+    except AirflowNotFoundException:
+        raise BadInput(
+            f"The connection {connection_id!r} is not known to Airflow; the profile names it. Add it under Admin → Connections."
+        ) from None
+    return connections.Connection(
+        connection_id, found.host or "", found.login or "", found.password or "", found.extra_dejson
+    )
 
 
 def run_of(context: dict[str, Any]) -> tuple[str, str]:

@@ -58,7 +58,7 @@ def city(tmp_path_factory):
             ingest.map_delivery(CITY, feed, HALF_YEAR, delivery)
             ingest.gate(CITY, feed, HALF_YEAR, delivery)
             ingest.accept(CITY, feed, HALF_YEAR, delivery)
-            for table, entry in store.read_manifest(home, feed, HALF_YEAR)["tables"].items():
+            for table, entry in store.latest(home, feed, HALF_YEAR)["tables"].items():
                 setattr(lake, table, pd.read_parquet(home.lake / entry["accepted"]))
         build = index.freeze(CITY, HALF_YEAR)
         index.run_dbt(build)

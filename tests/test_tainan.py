@@ -239,6 +239,42 @@ def test_pinned_files_are_downloaded_and_are_the_same_delivery(mirror, shared_da
     assert len(downloaded.files) >= 2
 
 
+def test_every_announced_change_of_a_village_is_read(shared_data, villages, tmp_path):
+    """Told apart by a second reading of the texts, name by name; the day is Taipei's."""
+    from citycheck.cities import mapping
+    from citycheck.cities.profile import load_city
+    from citycheck.lake import landing
+    from citycheck.period import HalfYear
+    from citycheck.privacy import hashing
+    from citycheck.settings import CityHome
+
+    def told(text):
+        made_of = text.split("；")[0].split("、")
+        if len(made_of) > 1:
+            return "merged"
+        return "split" if made_of[0].endswith(("新設", "(部分)")) else "boundary"
+
+    home, moment = CityHome(tmp_path), datetime(2026, 1, 1, tzinfo=UTC)
+    city = load_city("tainan")
+    delivery = landing.land(city, "communities", HalfYear.parse(RECOUNTED), home, shared_data, moment)
+    out, key = tmp_path / "changes.parquet", hashing.Key(bytes(32))
+    landed = delivery.folder(home)
+    mapping.map_table(city, delivery, landed, "community_changes", out, tmp_path / "work", "1GB", key)
+    changes = pd.read_parquet(out)
+
+    path = shared_data / "tainan/boundaries_population/cunli_changes_data.json"
+    raw = json.loads(path.read_text("utf-8"))
+    rows = [(code, *row) for code, rows in raw.items() for row in rows]
+    days = {"107年1月29日": "2018-01-28T16:00", "107年4月30日": "2018-04-29T16:00"}
+    expected = [(code, np.datetime64(days[day]), told(text), name) for code, _, name, text, day in rows]
+    found = changes[["community_id", "changed_on", "change", "new_community_name"]]
+    assert list(found.itertuples(index=False, name=None)) == expected
+    assert changes["mapping_errors"].isna().all()
+    assert changes["change"].value_counts().to_dict() == {"merged": 236, "boundary": 200, "split": 26}
+    assert set(raw) <= set(villages)
+    assert len(raw) == 307
+
+
 def test_a_file_that_is_not_the_pinned_one_is_refused(mirror, tmp_path):
     from citycheck.errors import BadInput
 
@@ -257,7 +293,7 @@ def test_every_pinned_address_names_a_commit():
 
     with (settings().cities / "tainan" / "files.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 229
+    assert len(rows) == 230
     for row in rows:
         assert row["address"].split("/")[2] == "raw.githubusercontent.com"
         assert len(row["address"].split("/")[5]) == 40 and len(row["sha256"]) == 64

@@ -21,6 +21,22 @@
 {% macro geometry_covers(polygon, point) -%}{{ return(adapter.dispatch('geometry_covers')(polygon, point)) }}{%- endmacro %}
 {% macro default__geometry_covers(polygon, point) -%}st_intersects({{ polygon }}, {{ point }}){%- endmacro %}
 
+{#- True for two polygons that have a point in common, if only on their borders. -#}
+{% macro geometry_intersects(polygon, other) -%}
+    {{ return(adapter.dispatch('geometry_intersects')(polygon, other)) }}
+{%- endmacro %}
+{% macro default__geometry_intersects(polygon, other) -%}st_intersects({{ polygon }}, {{ other }}){%- endmacro %}
+
+{#- What two polygons have in common. -#}
+{% macro geometry_intersection(polygon, other) -%}
+    {{ return(adapter.dispatch('geometry_intersection')(polygon, other)) }}
+{%- endmacro %}
+{% macro default__geometry_intersection(polygon, other) -%}st_intersection({{ polygon }}, {{ other }}){%- endmacro %}
+
+{#- The geometry as bytes: two that were drawn point by point the same are equal. -#}
+{% macro geometry_wkb(geometry) -%}{{ return(adapter.dispatch('geometry_wkb')(geometry)) }}{%- endmacro %}
+{% macro default__geometry_wkb(geometry) -%}st_aswkb({{ geometry }}){%- endmacro %}
+
 {% macro geometry_area(projected) -%}{{ return(adapter.dispatch('geometry_area')(projected)) }}{%- endmacro %}
 {% macro default__geometry_area(projected) -%}st_area({{ projected }}){%- endmacro %}
 

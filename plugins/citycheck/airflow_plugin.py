@@ -28,9 +28,9 @@ class CitycheckPlugin(AirflowPlugin):
 
     name = "citycheck"
     # Lists, as Airflow's own class declares them.
-    fastapi_apps = [{"name": "citycheck", "app": pages, "url_prefix": "/citycheck"}]  # noqa: RUF012
+    fastapi_apps = [{"name": "citycheck", "app": pages, "url_prefix": "/citycheck"}]
     # Addresses without a leading slash: they hold for an Airflow below a path, too. Its UI fills in the braces.
-    external_views = [  # noqa: RUF012
+    external_views = [
         {
             "name": "Builds 构建",
             "href": "citycheck/",

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -21,6 +21,11 @@ app = typer.Typer(
     help="Check the health of a city's communities every half-year. 城镇社区半年度专项体检。",
 )
 console = Console(stderr=True)
+
+forms = typer.Typer(
+    no_args_is_help=True, help="The questionnaire, paper forms and minutes. 问卷、纸质表与座谈会纪要。"
+)
+app.add_typer(forms, name="forms")
 
 CityOption = Annotated[str | None, typer.Option(help="A folder of cities/; by default CITYCHECK_CITY.")]
 HalfYearArgument = Annotated[str, typer.Argument(help="Such as 2026H1.")]
@@ -76,8 +81,42 @@ def ingest(feed: str, half_year: HalfYearArgument, city: CityOption = None) -> N
         for row in steps.accept(*about, delivery)["ledger"]:
             print(
                 f"{row['table_name']:18} {row['source_file']:44} in {row['rows_in']:>7}  accepted {row['rows_accepted']:>7}  "
-                f"quarantined {row['rows_quarantined']:>5}  duplicates {row['rows_duplicate']:>5}"
+                f"quarantined {row['rows_quarantined']:>5}  duplicates {row['rows_duplicate']:>5}  "
+                f"out of scope {row['rows_out_of_scope']:>5}"
             )
+
+    _or_one_sentence(work)
+
+
+@app.command()
+def unmapped(feed: str, half_year: HalfYearArgument, city: CityOption = None) -> None:
+    """Show the texts that no map of the profile covers, with their rows, as lines to add to the profile."""
+    from citycheck.steps import ingest as steps
+
+    def work() -> None:
+        lines = steps.unmapped_lines(city or settings().city, feed, half_year)
+        print("\n".join(lines) or "Every text is covered by a map of the profile.")
+
+    _or_one_sentence(work)
+
+
+@app.command()
+def matches(
+    half_year: HalfYearArgument,
+    decision: Annotated[str, typer.Option(help="same, different or review.")] = "review",
+    city: CityOption = None,
+) -> None:
+    """Show pairs of facilities of different sources, with the line that decides them in facility_matches.csv."""
+    from citycheck.steps import ingest as steps
+
+    def work() -> None:
+        found = steps.matched_pairs(city or settings().city, half_year, decision)
+        for pair in found:
+            print(
+                f"{pair['score']:.2f}  {pair['distance_m']:>5.0f} m  {pair['facility_name']} ↔ {pair['other_facility_name']}\n"
+                f"      {pair['csv_line']}"
+            )
+        print(f"{len(found)} pair(s) of decision {decision!r}")
 
     _or_one_sentence(work)
 
@@ -151,6 +190,62 @@ def sql(
             raise CitycheckError(f"The query cannot be run: {str(error).strip()} Correct it.") from None
 
     _or_one_sentence(work)
+
+
+OutArgument = Annotated[Path, typer.Argument(help="The workbook to write (.xlsx).")]
+
+
+@forms.command()
+def xlsform(out: OutArgument, city: CityOption = None) -> None:
+    """Write the questionnaire as an XLSForm for KoboToolbox or ODK Central, in Chinese and English."""
+    _write_form("xlsform", out, city)
+
+
+@forms.command()
+def paper(out: OutArgument, city: CityOption = None) -> None:
+    """Write the spreadsheet into which a clerk types questionnaires answered on paper."""
+    _write_form("paper", out, city)
+
+
+@forms.command()
+def minutes(out: OutArgument, city: CityOption = None) -> None:
+    """Write the spreadsheet for the minutes of residents' meetings."""
+    _write_form("minutes", out, city)
+
+
+def _write_form(form: Literal["xlsform", "paper", "minutes"], out: Path, city: str | None) -> None:
+    from citycheck.forms import commands
+
+    home = settings().city_home(city or settings().city)
+    _or_one_sentence(lambda: print(commands.write_form(form, home, out)))
+
+
+@forms.command("check")
+def check_form(file: Path) -> None:
+    """Check a filled spreadsheet; what is rejected comes back in a marked copy beside it."""
+    from citycheck.forms import commands
+
+    def work() -> None:
+        checked, told = commands.take_in(file)
+        print(told)
+        if checked.problems:
+            raise typer.Exit(1)
+
+    _or_one_sentence(work)
+
+
+@forms.command("profile")
+def form_profile(
+    way: Annotated[Literal["kobo", "odk", "paper", "minutes"], typer.Argument(help="How it was answered.")],
+    source: Annotated[
+        str, typer.Option(help="The source of the profile that brings the answers.")
+    ] = "survey",
+    files: Annotated[str, typer.Option(help="The pattern of its files.")] = "*",
+) -> None:
+    """Print the lines of a profile that map the answers to our own forms."""
+    from citycheck.forms import mapping
+
+    _or_one_sentence(lambda: print(mapping.snippet(way, source, files)))
 
 
 def _or_one_sentence(work: Callable[[], None]) -> None:

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from citycheck.cities.profile import City, load_city
-from citycheck.errors import CitycheckError
+from citycheck.errors import BadInput, CitycheckError
 from citycheck.local_airflow import LocalAirflow
 from citycheck.release import publish as releases
 from citycheck.settings import settings
@@ -85,8 +85,12 @@ def demo_half_years(about: City) -> list[str]:
     """What the profile names, else all that its sources cover."""
     if about.profile.demo_half_years:
         return about.profile.demo_half_years
-    found, half_year = [], about.profile.first
-    while half_year <= about.profile.last:
+    found, half_year, last = [], about.profile.first, about.profile.last
+    if last is None:
+        raise BadInput(
+            f"{about.profile.city}: its sources go on, so the profile must say which half-years to show. Add demo_half_years."
+        )
+    while half_year <= last:
         found.append(str(half_year))
         half_year = half_year.next
     return found

@@ -30,6 +30,10 @@ class Settings(BaseSettings):
     """Whether the DAGs run by themselves at the end of a half-year; without, they run when they are triggered."""
     retry_delay_seconds: int = 300
     """How long a task waits before it asks a busy source, or for a feed that must come first, again."""
+    landing_retention_days: int = 400
+    """How long landing keeps what sources sent; receipts stay."""
+    hash_key_connection: str | None = None
+    """Airflow connection whose password is the key of the hashes of ids; without, a file below `home` made on first use."""
     dbt_threads: int = 2
     duckdb_memory_limit: str = "4GB"
 

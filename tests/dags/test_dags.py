@@ -18,7 +18,10 @@ SHAPES = {
     "ingest_survey": ["land", "map_rows", "gate", "accept"],
     "ingest_repair_reports": ["land", "map_rows", "gate", "accept"],
     "half_yearly_index": ["ready", "dbt_build", "gate", "stage", "publish"],
+    "landing_retention": ["purge"],
+    "watch_drop_folders": ["new_files", "ingest"],
 }
+HALF_YEARLY = [dag_id for dag_id in SHAPES if dag_id not in ("landing_retention", "watch_drop_folders")]
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +61,7 @@ def test_a_dag_says_what_to_do_when_a_task_is_red(bag, dag_id):
     assert not dag.catchup
 
 
-@pytest.mark.parametrize("dag_id", SHAPES)
+@pytest.mark.parametrize("dag_id", HALF_YEARLY)
 def test_the_schedule_is_the_half_year_in_the_zone_of_the_city(bag, dag_id):
     from airflow.serialization.encoders import coerce_to_core_timetable
     from airflow.timetables.base import TimeRestriction
@@ -72,6 +75,21 @@ def test_the_schedule_is_the_half_year_in_the_zone_of_the_city(bag, dag_id):
     )
     assert info.data_interval.start == datetime(2026, 6, 30, 16, tzinfo=UTC)
     assert info.data_interval.end == datetime(2026, 12, 31, 16, tzinfo=UTC)
+
+
+def test_landing_is_purged_every_night_without_catching_up(bag):
+    timetable = bag.dags["landing_retention"].timetable
+    assert (timetable.expression, str(timetable.timezone)) == ("30 3 * * *", settings().time_zone)
+    assert bag.dags["landing_retention"].max_active_runs == 1
+
+
+def test_drop_folders_are_looked_at_every_quarter_of_an_hour(bag):
+    dag = bag.dags["watch_drop_folders"]
+    assert dag.timetable._delta == timedelta(minutes=15)
+    assert (dag.max_active_runs, dag.get_task("ingest").partial_kwargs["skip_when_already_exists"]) == (
+        1,
+        True,
+    )
 
 
 def test_the_index_starts_when_all_four_feeds_are_accepted(bag):

@@ -41,6 +41,7 @@ CODES = {
     "kinds": [f"f{number:02d}" for number in range(1, 21)],
     "needs": [f"n{number:02d}" for number in range(1, 31)],
 }
+PREVIOUS_PERIOD_START = dt.datetime(2025, 6, 30, 16)
 PERIOD_START = dt.datetime(2025, 12, 31, 16)
 PERIOD_END = dt.datetime(2026, 6, 30, 16)
 CUT_OFF = dt.datetime(2026, 7, 15, 16)
@@ -63,11 +64,17 @@ def lake_schemas() -> dict[str, pa.Schema]:
         fields += [pa.field("source_file", pa.string()), pa.field("source_row", pa.int64())]
         schemas[table] = pa.schema(fields)
     text = pa.string()
-    counts = ["rows_in", "rows_accepted", "rows_quarantined", "rows_duplicate"]
+    counts = ["rows_in", "rows_accepted", "rows_quarantined", "rows_duplicate", "rows_out_of_scope"]
     ledger = [(name, text) for name in ("feed", "table_name", "half_year", "delivery", "source_file")]
     schemas["ledger"] = pa.schema(ledger + [(name, pa.int64()) for name in counts])
     schemas["quarantine"] = pa.schema(
         [("feed", text), ("table_name", text), ("reason_code", text), ("rows", pa.int64())]
+    )
+    schemas["previous_communities"] = schemas["communities"]
+    schemas["facility_matches"] = pa.schema(
+        [(name, text) for name in ("facility_id", "other_facility_id", "canonical_facility_id")]
+        + [(name, pa.float64()) for name in ("name_similarity", "distance_m", "score")]
+        + [(name, text) for name in ("decision", "decided_by", "reason_code")]
     )
     return schemas
 
@@ -134,6 +141,7 @@ class SmallCity:
                     "rows_accepted": 400,
                     "rows_quarantined": 2,
                     "rows_duplicate": 1,
+                    "rows_out_of_scope": 0,
                 }
             ],
             "quarantine": [
@@ -334,6 +342,7 @@ def run_dbt(folder: Path, city: SmallCity, *arguments: str, **variables: Any) ->
         "city_name_en": "Synthetic city",
         "half_year": "2026H1",
         "previous_half_year": "2025H2",
+        "previous_period_start": f"{PREVIOUS_PERIOD_START}",
         "period_start": f"{PERIOD_START}",
         "period_end": f"{PERIOD_END}",
         "cut_off": f"{CUT_OFF}",

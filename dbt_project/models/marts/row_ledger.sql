@@ -10,7 +10,8 @@ final as (
         rows_in,
         rows_accepted,
         rows_quarantined,
-        rows_duplicate
+        rows_duplicate,
+        rows_out_of_scope
     from {{ ref('stg_row_ledger') }}
 )
 

@@ -4,6 +4,17 @@ source as (
     select * from {{ source('lake', 'survey_responses') }}
 ),
 
+-- an answer that was edited comes again, and the one received later counts
+received as (
+    select
+        *,
+        row_number() over (partition by response_id order by received_order desc) as receipt_rank
+    from source
+    where
+        answered_at >= {{ utc_var('period_start') }}
+        and answered_at < {{ utc_var('period_end') }}
+),
+
 final as (
     select
         response_id,
@@ -20,7 +31,8 @@ final as (
     {%- for column in rating_columns() %}
         {{ column }}{{ ',' if not loop.last }}
     {%- endfor %}
-    from source
+    from received
+    where receipt_rank = 1
 )
 
 select * from final

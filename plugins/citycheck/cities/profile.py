@@ -17,13 +17,34 @@ from typing import Any, Literal, cast
 from zoneinfo import ZoneInfo
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from citycheck import FEEDS, standard
 from citycheck.errors import BadInput
+from citycheck.feeds.kobo import Kobo
+from citycheck.feeds.odk import Odk
+from citycheck.feeds.open311 import Open311
+from citycheck.feeds.poi import Poi
+from citycheck.feeds.remote import Remote
 from citycheck.lake.tables import tables
+from citycheck.matching.rules import MatchRules
 from citycheck.period import HalfYear
+from citycheck.quality.suite import REASON_CODES
 from citycheck.settings import settings
+from citycheck.strict import Strict
+
+UNITS_M2 = {
+    "m2": 1.0,
+    "ha": 10_000.0,
+    "km2": 1_000_000.0,
+    "mu": 2000 / 3,  # 亩: fifteen make a hectare
+    "ping": 400 / 121,  # 坪
+    "sqft": 0.3048**2,
+    "acre": 43_560 * 0.3048**2,
+}
+"""Units of area that a profile may name, in square metres."""
+TIME_WORDS = ("iso", "epoch_s", "epoch_ms", "excel")
+_UNITS = ", ".join(UNITS_M2)
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:
@@ -33,8 +54,16 @@ def _compiled(pattern: str) -> re.Pattern[str]:
         raise ValueError(f"{pattern!r} is no regular expression ({error})") from None
 
 
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except Exception:
+        raise ValueError(f"{name!r} is no time zone; expected a name such as Asia/Shanghai") from None
+    return name
+
+
+PROTOCOLS = ("remote", "open311", "kobo", "odk", "poi")
+"""Keys of a source that say how it is asked; each is the module of that name in feeds/."""
 
 
 class Words(Strict):
@@ -63,16 +92,41 @@ class Source(Strict):
     """Folder of the files, relative to CITYCHECK_SOURCES."""
     pinned: str | None = None
     """CSV beside the profile: path, address, sha256 of each file, for download and verification."""
+    remote: Remote | None = None
+    """Files at an https or s3 address."""
+    open311: Open311 | None = None
+    kobo: Kobo | None = None
+    odk: Odk | None = None
+    poi: Poi | None = None
     hosts: list[str] = []
-    """Hosts that downloads may come from."""
+    """Hosts that data may come from; a host with another port than usual is written host:port."""
+    overlap_hours: int = Field(48, ge=0)
+    """How far before the last change that was accepted a source is asked again."""
     generator: Literal["quzhou_sample"] | None = None
     seed: int = 0
 
     @model_validator(mode="after")
     def has_a_place(self) -> Source:
-        if not (self.folder or self.pinned or self.generator):
-            raise ValueError("a source needs a folder, a list of pinned files or a generator")
+        protocols = [name for name in PROTOCOLS if getattr(self, name) is not None]
+        if len(protocols) > 1 or (protocols and (self.folder or self.pinned or self.generator)):
+            raise ValueError(f"a source has one place; this one has several ({', '.join(protocols)} …)")
+        if not (protocols or self.folder or self.pinned or self.generator):
+            raise ValueError(
+                f"a source needs a folder, a list of pinned files, a generator or one of {', '.join(PROTOCOLS)}"
+            )
+        if protocols and not self.hosts:
+            raise ValueError("a source that is asked over the network names its hosts")
         return self
+
+    @property
+    def protocol(self) -> str | None:
+        """The protocol by which the source is asked; None for files from a folder or pinned addresses."""
+        return next((name for name in PROTOCOLS if getattr(self, name) is not None), None)
+
+    @property
+    def connection(self) -> str | None:
+        """The id of the Airflow connection that holds the source's secrets."""
+        return getattr(getattr(self, self.protocol), "connection", None) if self.protocol else None
 
 
 class FilePeriod(Strict):
@@ -107,40 +161,103 @@ class Pattern(Strict):
 class ColumnMap(Strict):
     """How one column of the lake is made from the source's columns.
 
-    The first source column that is not blank is taken (`from`), or a constant (`value`), or the number of the
-    row (`row_number`). Then, in this order: `null_if`, `patterns`, `values`, `first`, `times`, `prefix`, `time`.
+    The first source column that is not blank is taken (`from`; with `join`, all of them together), or a constant
+    (`value`), the number of the row (`row_number`), the time of receipt (`received`), or something of the shape
+    (`geometry`). Then, in this order: `null_if`, `extract`, `patterns` and `values` (each part, with `separator`),
+    `first`, `prefix`, `blank`; numbers by `number`, then `times` or `unit`; times by `calendar`, `time`, `zone`.
     """
 
     from_: list[str] = Field([], alias="from")
     value: str | None = None
     row_number: bool = False
+    received: bool = False
+    """The moment at which the delivery came, for a source that does not say when it wrote a version."""
     geometry: Literal["polygon", "was_repaired", "lon", "lat"] | None = None
+    join: str | None = None
+    """Put all columns of `from` together with this between them, such as a date and a time of day."""
     null_if: list[str] = []
+    extract: str | None = None
+    """A regular expression; its first group is what counts, and a text without it is unknown."""
     patterns: list[Pattern] = []
     values: dict[str, str | None] = {}
     values_table: str | None = None
     """CSV beside the profile with the columns from and to; a blank `to` is unknown."""
+    ignore_case: bool = False
+    separator: str | None = None
+    """The text is a list with this between its parts; each part is mapped, and the lake joins them by |."""
     blank: str | None = None
     """What a blank means; by default it means unknown."""
     unmapped: Literal["error", "unknown", "keep"] = "error"
+    otherwise: str | None = None
+    """What a text becomes that no map covers; instead of `unmapped`."""
     first: int | None = None
     """Only the first characters."""
     times: float | None = None
-    """A factor, such as 10000 from hectares to square metres."""
+    """A factor, such as 0.001 from grams to kilograms."""
+    unit: str | None = None
+    """The source's unit of area; the lake's is the square metre."""
+    number: Literal["1234.5", "1,234.5", "1.234,5", "1 234,5"] = "1234.5"
+    """How the source writes a number, told by this example."""
     prefix: str = ""
     time: list[str] = []
-    """strptime formats, tried in order, on the clocks of the city."""
+    """strptime formats, tried in order; or iso, epoch_s, epoch_ms, excel."""
+    zone: str | None = None
+    """The time zone of a time without offset, if it is not the city's."""
+    calendar: Literal["gregorian", "roc"] = "gregorian"
+    """roc: the year counts from 1911 (民國)."""
 
     @field_validator("from_", "time", mode="before")
     @classmethod
     def one_or_many(cls, value: Any) -> Any:
         return [value] if isinstance(value, str) else value
 
+    @field_validator("extract")
+    @classmethod
+    def has_a_group(cls, value: str | None) -> str | None:
+        if value is not None and _compiled(value).groups < 1:
+            raise ValueError(f"{value!r} has no group; put what counts in round brackets")
+        return value
+
+    @field_validator("time")
+    @classmethod
+    def formats_exist(cls, value: list[str]) -> list[str]:
+        for text in value:
+            if text not in TIME_WORDS and "%" not in text:
+                raise ValueError(
+                    f"{text!r} is no time format; expected one such as %Y-%m-%d %H:%M:%S, or {', '.join(TIME_WORDS)}"
+                )
+        return value
+
+    @field_validator("zone")
+    @classmethod
+    def zone_exists(cls, value: str | None) -> str | None:
+        return value if value is None else _zone(value)
+
+    @field_validator("unit")
+    @classmethod
+    def unit_exists(cls, value: str | None) -> str | None:
+        if value is not None and value not in UNITS_M2:
+            raise ValueError(f"{value!r} is no unit of area that is known; expected one of {_UNITS}")
+        return value
+
     @model_validator(mode="after")
-    def has_one_origin(self) -> ColumnMap:
-        if sum([bool(self.from_), self.value is not None, self.row_number, self.geometry is not None]) != 1:
-            raise ValueError("a column needs exactly one of: from, value, row_number, geometry")
+    def is_consistent(self) -> ColumnMap:
+        origins = [
+            bool(self.from_), self.value is not None, self.row_number, self.received, self.geometry is not None,
+        ]  # fmt: skip
+        if sum(origins) != 1:
+            raise ValueError("a column needs exactly one of: from, value, row_number, received, geometry")
+        if self.times is not None and self.unit is not None:
+            raise ValueError("a column has `times` or `unit`, not both")
+        if self.otherwise is not None and self.unmapped != "error":
+            raise ValueError("a column has `otherwise` or `unmapped`, not both")
+        if self.otherwise is not None and not self.has_map:
+            raise ValueError("`otherwise` needs `patterns`, `values` or `values_table`")
         return self
+
+    @property
+    def has_map(self) -> bool:
+        return bool(self.patterns or self.values or self.values_table)
 
 
 class Guard(Strict):
@@ -181,18 +298,38 @@ class TableMap(Strict):
     table: str
     source: str
     files: str
-    format: Literal["csv", "geo", "parquet"] = "csv"
+    format: Literal["csv", "xlsx", "json", "geo", "parquet", "osm", "open311", "kobo", "odk", "poi"] = "csv"
     encoding: str = "utf-8"
+    """Of a CSV or a Shapefile; `auto` tells UTF-8, GB18030, Big5 … from the bytes and states what it found."""
+    delimiter: str = Field(",", pattern=r"^([,;|\t]|auto)$")
     header: list[str] | None = None
     """Names for the columns of a CSV without header."""
+    header_row: int = Field(1, ge=1)
+    """The row of the header in a spreadsheet."""
+    sheet: str | None = None
     layer: str | None = None
+    records: str | None = None
+    """Where the records are in a JSON document, such as result.items."""
+    tags: dict[str, list[str]] = {}
+    """Which features of an OpenStreetMap file are wanted: key → values; an empty list means any value."""
+    wkt: str | None = None
+    """The column that holds the shape as well-known text."""
+    crs: str | None = Field(None, pattern=r"^EPSG:[0-9]{4,6}$")
+    """Of the source's coordinates, if the file does not say so and they are not longitude and latitude."""
+    datum: Literal["wgs84", "gcj02", "bd09"] = "wgs84"
     covers: FilePeriod | None = None
+    only: dict[str, list[str]] = {}
+    """Source column → texts; other rows are counted as out of scope."""
+    is_complete: bool = False
+    """Each delivery is the whole truth of its half-year: what is no longer in it has been deleted."""
     columns: dict[str, ColumnMap]
     corrections: list[Correction] = []
 
     @field_validator("encoding")
     @classmethod
     def encoding_exists(cls, value: str) -> str:
+        if value == "auto":
+            return value
         try:
             known = codecs.lookup(value)._is_text_encoding
         except LookupError:
@@ -212,6 +349,17 @@ class TableMap(Strict):
                 near = get_close_matches(name, known, 1)
                 hint = f"; did you mean {near[0]!r}?" if near else ""
                 raise ValueError(f"the table {self.table} has no column {name!r}{hint}")
+        for name, column in self.columns.items():
+            if column.unit is not None and not name.endswith("_m2"):
+                raise ValueError(f"{self.table}.{name} is no area; `unit` is for columns in square metres")
+            if column.separator is not None and not table.column(name).is_list:
+                raise ValueError(
+                    f"{self.table}.{name} holds one value; `separator` is for columns that hold a list"
+                )
+        if self.crs is not None and self.datum != "wgs84":
+            raise ValueError("a table has `crs` or `datum`, not both")
+        if self.datum != "wgs84" and any(column.geometry == "polygon" for column in self.columns.values()):
+            raise ValueError("`datum` is for points; ask the source for polygons in WGS84")
         missing = [c.name for c in table.columns if c.required and c.name not in self.columns]
         if missing:
             raise ValueError(f"the table {self.table} needs the column(s) {', '.join(missing)}")
@@ -220,6 +368,23 @@ class TableMap(Strict):
 
 class FeedMap(Strict):
     tables: list[TableMap]
+
+
+class Tolerance(Strict):
+    """A share of bad rows that this city's source is known to have, beyond what the suite allows, and why."""
+
+    table: str
+    reason_code: str
+    share_max: float = Field(gt=0, lt=1)
+    reason: str
+
+    @model_validator(mode="after")
+    def names_exist(self) -> Tolerance:
+        if self.table not in tables():
+            raise ValueError(f"the lake has no table {self.table!r}; expected one of {', '.join(tables())}")
+        if self.reason_code not in REASON_CODES:
+            raise ValueError(f"{self.reason_code!r} is no reason; expected one of {', '.join(REASON_CODES)}")
+        return self
 
 
 class Profile(Strict):
@@ -231,8 +396,8 @@ class Profile(Strict):
     time_zone: str
     projected_crs: str = Field(pattern=r"^EPSG:[0-9]{4,6}$")
     box: Box
-    half_years: tuple[str, str]
-    """First and last half-year that the sources cover."""
+    half_years: tuple[str, str | None]
+    """First and last half-year that the sources cover; the last is null while they go on."""
     demo_half_years: list[str] = []
     """What `citycheck demo` releases, in order; all that the sources cover when empty."""
     provided_kinds: list[str]
@@ -240,15 +405,14 @@ class Profile(Strict):
     known_gaps: list[Words] = []
     sources: dict[str, Source]
     feeds: dict[Literal["communities", "facilities", "survey", "repair_reports"], FeedMap]
+    matching: MatchRules = Field(default_factory=lambda: MatchRules.model_validate({}))
+    """When rows of two sources are the same facility; decisions of people stand in facility_matches.csv beside it."""
+    tolerances: list[Tolerance] = []
 
     @field_validator("time_zone")
     @classmethod
     def zone_exists(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except Exception:
-            raise ValueError(f"{value!r} is no time zone; expected a name such as Asia/Shanghai") from None
-        return value
+        return _zone(value)
 
     @field_validator("provided_kinds")
     @classmethod
@@ -262,10 +426,11 @@ class Profile(Strict):
 
     @field_validator("half_years")
     @classmethod
-    def half_years_exist(cls, value: tuple[str, str]) -> tuple[str, str]:
+    def half_years_exist(cls, value: tuple[str, str | None]) -> tuple[str, str | None]:
         try:
             for text in value:
-                HalfYear.parse(text)
+                if text is not None:
+                    HalfYear.parse(text)
         except BadInput as error:
             raise ValueError(str(error)) from None
         return value
@@ -289,8 +454,12 @@ class Profile(Strict):
         return HalfYear.parse(self.half_years[0])
 
     @property
-    def last(self) -> HalfYear:
-        return HalfYear.parse(self.half_years[1])
+    def last(self) -> HalfYear | None:
+        return HalfYear.parse(self.half_years[1]) if self.half_years[1] else None
+
+    def covers(self, half_year: HalfYear) -> bool:
+        """Whether the sources cover a half-year."""
+        return self.first <= half_year and (self.last is None or half_year <= self.last)
 
     def tables_of(self, feed: str) -> list[TableMap]:
         """The table maps of a feed; none when the city does not provide it."""
@@ -390,20 +559,26 @@ def _read_profile(folder: Path) -> Profile:
     try:
         profile = Profile.model_validate(written)
     except ValidationError as error:
-        first = error.errors()[0]
-        location = [part for part in first["loc"] if not (isinstance(part, str) and part == "[key]")]
-        key = ".".join(str(part) for part in location) or "the profile"
-        message = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "extra_forbidden":
-            message = _unknown_key(location)
-        raise BadInput(
-            f"{path}, line {_line(node, location)}: {key}: {message}. Correct the profile."
-        ) from None
+        raise BadInput(_sentences(path, node, error)) from None
     if profile.city != folder.name:
         raise BadInput(
             f"{path}: city is {profile.city!r}, expected {folder.name!r} as its folder is named. Correct one of them."
         )
     return profile
+
+
+def _sentences(path: Path, node: yaml.Node | None, error: ValidationError) -> str:
+    """What is wrong, a sentence each, in the order of the file."""
+    told: list[tuple[int, str]] = []
+    for mistake in error.errors():
+        location = [part for part in mistake["loc"] if not (isinstance(part, str) and part == "[key]")]
+        key = ".".join(str(part) for part in location) or "the profile"
+        message = mistake["msg"].removeprefix("Value error, ")
+        if mistake["type"] == "extra_forbidden":
+            message = _unknown_key(location)
+        line = _line(node, location)
+        told.append((line, f"{path}, line {line}: {key}: {message}{'' if message.endswith('?') else '.'}"))
+    return "\n".join(sentence for _, sentence in sorted(told)) + " Correct the profile."
 
 
 def _key_written_twice(node: yaml.Node | None) -> yaml.Node | None:

@@ -263,7 +263,11 @@ def _touching(polygon: Sequence[tuple[float, float]]) -> Callable[[_Cell], bool]
 
     area = shapely.make_valid(shapely.Polygon(polygon))
     shapely.prepare(area)
-    return lambda cell: bool(shapely.intersects(area, shapely.box(*(side / _UNIT for side in cell))))
+    def meets(cell: _Cell) -> bool:
+        west, south, east, north = (side / _UNIT for side in cell)
+        return bool(shapely.intersects(area, shapely.box(west, south, east, north)))
+
+    return meets
 
 
 def _written(cell: _Cell) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import yaml
@@ -36,6 +36,13 @@ class Column:
     type: str
     required: bool
     description: str
+    protect: Literal["hash", "scrub"] | None = None
+    is_list: bool = False
+
+    @property
+    def purpose(self) -> str | None:
+        """Whose id a keyed hash stands for: hashes of two purposes cannot be joined."""
+        return self.name.removesuffix("_key") if self.protect == "hash" else None
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,10 @@ class Table:
     grain: str
     key: tuple[str, ...]
     columns: tuple[Column, ...]
+    event: str | None
+    """The column that says to which half-year a row belongs; None for a table that describes a state."""
+    keeps_versions: bool
+    """Whether deliveries add up; otherwise the latest one counts."""
 
     @property
     def schema(self) -> pa.Schema:
@@ -72,7 +83,14 @@ def tables_of(feed: str) -> list[Table]:
 def _table(name: str, spec: dict[str, Any]) -> Table:
     columns: list[Column] = []
     for written, about in spec["columns"].items():
-        base = Column(written, about["type"], about.get("required", False), about["description"])
+        base = Column(
+            written,
+            about["type"],
+            about.get("required", False),
+            about["description"],
+            about.get("protect"),
+            about.get("list", False),
+        )
         if "each" not in about:
             columns.append(base)
             continue
@@ -86,4 +104,12 @@ def _table(name: str, spec: dict[str, Any]) -> Table:
             )
             for row in standard.seed(seed)
         ]
-    return Table(name, spec["feed"], spec["grain"], tuple(spec["key"]), tuple(columns))
+    return Table(
+        name,
+        spec["feed"],
+        spec["grain"],
+        tuple(spec["key"]),
+        tuple(columns),
+        spec.get("event"),
+        spec.get("keeps") == "versions",
+    )

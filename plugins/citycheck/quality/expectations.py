@@ -1,7 +1,7 @@
 """What our rows must satisfy and Great Expectations has no word for.
 
 One defect, one code: a point at (0, 0) is not also swapped or out of the city, a time in the future is
-not also out of order or outside the half-year. Import this module only where a gate runs: Great Expectations
+not also out of order or outside the half-years. Import this module only where a gate runs: Great Expectations
 takes seconds to load.
 """
 
@@ -11,19 +11,22 @@ import os
 
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, ClassVar, Literal
 
-import numpy as np
-import pandas as pd
-import pyarrow as pa
 from great_expectations.core.suite_parameters import SuiteParameterDict
-from great_expectations.execution_engine import PandasExecutionEngine
+from great_expectations.expectations.core import ExpectColumnValuesToBeNull
 from great_expectations.expectations.expectation import (
+    ColumnAggregateExpectation,
     ColumnMapExpectation,
     ColumnPairMapExpectation,
     MulticolumnMapExpectation,
     render_suite_parameter_string,
+)
+from great_expectations.expectations.metrics.column_aggregate_metric_provider import (
+    ColumnAggregateMetricProvider,
+    column_aggregate_value,
 )
 from great_expectations.expectations.metrics.map_metric_provider import (
     ColumnMapMetricProvider,
@@ -36,13 +39,47 @@ from great_expectations.expectations.metrics.map_metric_provider import (
 from great_expectations.render import LegacyRendererType, RenderedStringTemplateContent
 from great_expectations.render.renderer.renderer import renderer
 
-from citycheck import duck
+from citycheck.quality.engine import (
+    AGGREGATES,
+    CONDITIONS,
+    DuckDBExecutionEngine,
+    in_range,
+    literal,
+    shape_of,
+)
 
 Number = float | SuiteParameterDict
 Time = datetime | SuiteParameterDict
 Bound = float | datetime | SuiteParameterDict | None
+SQL = Callable[..., str]
 
 _BOX = ("lon_min", "lon_max", "lat_min", "lat_max")
+_KINDS: dict[str, tuple[Any, Any]] = {
+    "column": (ColumnMapMetricProvider, column_condition_partial),
+    "pair": (ColumnPairMapMetricProvider, column_pair_condition_partial),
+    "columns": (MulticolumnMapMetricProvider, multicolumn_condition_partial),
+}
+
+
+def _metric(kind: str, name: str, *value_keys: str) -> Callable[[SQL], SQL]:
+    """Let a function be the SQL condition of a metric, and make the metric known to Great Expectations."""
+    provider, partial = _KINDS[kind]
+
+    def known(condition: SQL) -> SQL:
+        @partial(engine=DuckDBExecutionEngine)
+        def answered_by_the_engine(cls: Any, *_: Any, **__: Any) -> Any:
+            raise NotImplementedError
+
+        CONDITIONS[name] = condition
+        about = {
+            "condition_metric_name": name,
+            "condition_value_keys": value_keys,
+            "_sql": answered_by_the_engine,
+        }
+        type(provider)(condition.__name__, (provider,), about)
+        return condition
+
+    return known
 
 
 class _Sentence:
@@ -62,6 +99,9 @@ class _Sentence:
             f"{word} {bound}" for word, bound in (("≥", low), ("≤", high)) if bound is not None
         )
         kwargs["columns"] = ", ".join(kwargs.get("column_list", []))
+        kwargs["of_codes"] = ", ".join(kwargs.get("codes") or []) or (
+            f"other than {', '.join(kwargs.get('codes_except') or [])}"
+        )
         sentence = cls.sentence
         if kwargs.get("mostly", 1) < 1:
             sentence += f", at least {kwargs['mostly'] * 100:g} % of the time"
@@ -73,52 +113,58 @@ class _Sentence:
         return [RenderedStringTemplateContent(content_block_type="string_template", string_template=template)]
 
 
+# Mapping errors ---------------------------------------------------------------------------------------------
+
+
+@_metric("column", "mapping_errors.absent", "codes", "codes_except")
+def _errors_absent(column: str, codes: list[str] | None = None, codes_except: list[str] | None = None) -> str:
+    entry = "(^|;)({}):[^;]*"
+    if codes is not None:
+        return f"{column} is null or not regexp_matches({column}, {literal(entry.format('|'.join(codes)))})"
+    others = f"regexp_replace({column}, {literal(entry.format('|'.join(codes_except or ())))}, '', 'g')"
+    return f"coalesce({others}, '') = ''"
+
+
+class ExpectMappingErrorsToBeAbsent(_Sentence, ExpectColumnValuesToBeNull):
+    """The mapping gave a row none of the `codes`, or none but `codes_except`."""
+
+    codes: list[str] | None = None
+    codes_except: list[str] | None = None
+    map_metric: ClassVar = "mapping_errors.absent"
+    success_keys = ("codes", "codes_except", "mostly")
+    sentence: ClassVar = "$column must hold none of the codes $of_codes"
+
+
 # Points -----------------------------------------------------------------------------------------------------
 
 
-def _at_zero(lon: pd.Series, lat: pd.Series) -> pd.Series:
-    return (lon == 0) & (lat == 0)
+def _at_zero(lon: str, lat: str) -> str:
+    return f"({lon} = 0 and {lat} = 0)"
 
 
-def _in_box(lon: pd.Series, lat: pd.Series, box: dict[str, float]) -> pd.Series:
-    return lon.between(box["lon_min"], box["lon_max"]) & lat.between(box["lat_min"], box["lat_max"])
+def _in_box(lon: str, lat: str, lon_min: float, lon_max: float, lat_min: float, lat_max: float) -> str:
+    return f"({in_range(lon, lon_min, lon_max)} and {in_range(lat, lat_min, lat_max)})"
 
 
-class PointsComplete(ColumnPairMapMetricProvider):
-    condition_metric_name = "points.complete"
-    condition_value_keys = ()
-
-    @column_pair_condition_partial(engine=PandasExecutionEngine)
-    def _pandas(cls, column_A: pd.Series, column_B: pd.Series, **_: Any) -> pd.Series:
-        return column_A.isna() == column_B.isna()
+@_metric("pair", "points.complete")
+def _complete(lon: str, lat: str) -> str:
+    return f"({lon} is null) = ({lat} is null)"
 
 
-class PointsNotAtZero(ColumnPairMapMetricProvider):
-    condition_metric_name = "points.not_at_zero"
-    condition_value_keys = ()
-
-    @column_pair_condition_partial(engine=PandasExecutionEngine)
-    def _pandas(cls, column_A: pd.Series, column_B: pd.Series, **_: Any) -> pd.Series:
-        return ~_at_zero(column_A, column_B)
+@_metric("pair", "points.not_at_zero")
+def _not_at_zero(lon: str, lat: str) -> str:
+    return f"not {_at_zero(lon, lat)}"
 
 
-class PointsNotSwapped(ColumnPairMapMetricProvider):
-    condition_metric_name = "points.not_swapped"
-    condition_value_keys = _BOX
-
-    @column_pair_condition_partial(engine=PandasExecutionEngine)
-    def _pandas(cls, column_A: pd.Series, column_B: pd.Series, **box: Any) -> pd.Series:
-        return _in_box(column_A, column_B, box) | ~_in_box(column_B, column_A, box)
+@_metric("pair", "points.not_swapped", *_BOX)
+def _not_swapped(lon: str, lat: str, **box: float) -> str:
+    return f"{_in_box(lon, lat, **box)} or not {_in_box(lat, lon, **box)}"
 
 
-class PointsInBox(ColumnPairMapMetricProvider):
-    condition_metric_name = "points.in_box"
-    condition_value_keys = _BOX
-
-    @column_pair_condition_partial(engine=PandasExecutionEngine)
-    def _pandas(cls, column_A: pd.Series, column_B: pd.Series, **box: Any) -> pd.Series:
-        told_elsewhere = _at_zero(column_A, column_B) | _in_box(column_B, column_A, box)
-        return _in_box(column_A, column_B, box) | told_elsewhere
+@_metric("pair", "points.in_box", *_BOX)
+def _points_in_box(lon: str, lat: str, **box: float) -> str:
+    told_elsewhere = f"{_at_zero(lon, lat)} or {_in_box(lat, lon, **box)}"
+    return f"{_in_box(lon, lat, **box)} or {told_elsewhere}"
 
 
 class _PointExpectation(_Sentence, ColumnPairMapExpectation):
@@ -173,30 +219,41 @@ class ExpectPointsToBeInBox(_BoxExpectation):
 # Times ------------------------------------------------------------------------------------------------------
 
 
-class TimesInPeriod(ColumnMapMetricProvider):
-    condition_metric_name = "times.in_period"
-    condition_value_keys = ("period_start", "period_end", "known_until")
-
-    @column_condition_partial(engine=PandasExecutionEngine)
-    def _pandas(
-        cls, column: pd.Series, period_start: datetime, period_end: datetime, known_until: datetime, **_: Any
-    ) -> pd.Series:
-        return column.between(period_start, period_end, inclusive="left") | (column > known_until)
+def _between(column: str, period_start: datetime, period_end: datetime) -> str:
+    return f"({column} >= {literal(period_start)} and {column} < {literal(period_end)})"
 
 
-class TimesInOrder(MulticolumnMapMetricProvider):
-    condition_metric_name = "times.in_order"
-    condition_value_keys = ("known_until",)
+@_metric("column", "times.in_period", "period_start", "period_end", "known_until")
+def _in_period(column: str, period_start: datetime, period_end: datetime, known_until: datetime) -> str:
+    return f"{_between(column, period_start, period_end)} or {column} > {literal(known_until)}"
 
-    @multicolumn_condition_partial(engine=PandasExecutionEngine)
-    def _pandas(cls, column_list: pd.DataFrame, known_until: datetime, **_: Any) -> pd.Series:
-        times = column_list.where(column_list <= known_until)
-        latest_before = times.shift(1, axis="columns").cummax(axis="columns").ffill(axis="columns")
-        return ~(times < latest_before).any(axis="columns")
+
+@_metric("columns", "times.in_order", "known_until")
+def _in_order(*columns: str, known_until: datetime) -> str:
+    times = [f"case when {column} <= {literal(known_until)} then {column} end" for column in columns]
+    # greatest() passes over nulls, so that each time is held against the latest one before it.
+    wrong = [
+        f"coalesce({time} < greatest({', '.join(times[:i])}), false)" for i, time in enumerate(times) if i
+    ]
+    return f"not ({' or '.join(wrong) or 'false'})"
+
+
+class TimesInPeriodCount(ColumnAggregateMetricProvider):
+    metric_name = "column.times_in_period_count"
+    value_keys = ("period_start", "period_end")
+
+    @column_aggregate_value(engine=DuckDBExecutionEngine)
+    def _sql(cls: Any, *_: Any, **__: Any) -> Any:
+        raise NotImplementedError
+
+
+AGGREGATES[TimesInPeriodCount.metric_name] = lambda column, **period: (
+    f"count_if({_between(column, **period)})"
+)
 
 
 class ExpectTimesToBeInPeriod(_Sentence, ColumnMapExpectation):
-    """A time lies in the half-year, its end excluded; times after `known_until` are told elsewhere."""
+    """A time lies in the period, its end excluded; times after `known_until` are told elsewhere."""
 
     period_start: Time
     period_end: Time
@@ -204,6 +261,21 @@ class ExpectTimesToBeInPeriod(_Sentence, ColumnMapExpectation):
     map_metric: ClassVar = "times.in_period"
     success_keys = ("period_start", "period_end", "known_until", "mostly")
     sentence: ClassVar = "times must lie from $period_start to before $period_end (UTC)"
+
+
+class ExpectSomeTimesInPeriod(_Sentence, ColumnAggregateExpectation):
+    """At least `min_count` rows have a time in the period, its end excluded."""
+
+    period_start: Time
+    period_end: Time
+    min_count: int = 1
+    metric_dependencies = (TimesInPeriodCount.metric_name,)
+    success_keys = ("period_start", "period_end", "min_count")
+    sentence: ClassVar = "at least $min_count times must lie from $period_start to before $period_end (UTC)"
+
+    def _validate(self, metrics: dict[str, Any], *_: Any, **__: Any) -> dict[str, Any]:
+        found = metrics[TimesInPeriodCount.metric_name]
+        return {"success": found >= self.min_count, "result": {"observed_value": found}}
 
 
 class ExpectTimesToBeInOrder(_Sentence, MulticolumnMapExpectation):
@@ -218,42 +290,20 @@ class ExpectTimesToBeInOrder(_Sentence, MulticolumnMapExpectation):
 # Columns side by side ---------------------------------------------------------------------------------------
 
 
-class ColumnsInRange(MulticolumnMapMetricProvider):
-    condition_metric_name = "columns.in_range"
-    condition_value_keys = ("min_value", "max_value")
-
-    @multicolumn_condition_partial(engine=PandasExecutionEngine)
-    def _pandas(
-        cls, column_list: pd.DataFrame, min_value: Any = None, max_value: Any = None, **_: Any
-    ) -> pd.Series:
-        broken = np.zeros(len(column_list), dtype=bool)
-        for name in column_list.columns:
-            column = column_list[name]
-            if min_value is not None:
-                broken |= (column < min_value).fillna(False).to_numpy(dtype=bool)
-            if max_value is not None:
-                broken |= (column > max_value).fillna(False).to_numpy(dtype=bool)
-        return pd.Series(~broken, index=column_list.index)
+@_metric("columns", "columns.in_range", "min_value", "max_value")
+def _columns_in_range(*columns: str, min_value: Any = None, max_value: Any = None) -> str:
+    return " and ".join(f"coalesce({in_range(column, min_value, max_value)}, true)" for column in columns)
 
 
-class ColumnsComplete(MulticolumnMapMetricProvider):
-    condition_metric_name = "columns.complete"
-    condition_value_keys = ()
-
-    @multicolumn_condition_partial(engine=PandasExecutionEngine)
-    def _pandas(cls, column_list: pd.DataFrame, **_: Any) -> pd.Series:
-        return column_list.notna().all(axis="columns")
+@_metric("columns", "columns.complete")
+def _columns_complete(*columns: str) -> str:
+    return " and ".join(f"{column} is not null" for column in columns)
 
 
-class FirstIsSumOfOthers(MulticolumnMapMetricProvider):
-    condition_metric_name = "columns.first_is_sum_of_others"
-    condition_value_keys = ()
-
-    @multicolumn_condition_partial(engine=PandasExecutionEngine)
-    def _pandas(cls, column_list: pd.DataFrame, **_: Any) -> pd.Series:
-        total, *parts = (column_list[name].astype("int64") for name in column_list.columns)
-        has_negative = (column_list < 0).any(axis="columns")
-        return (total == sum(parts)) | has_negative
+@_metric("columns", "columns.first_is_sum_of_others")
+def _first_is_sum_of_others(total: str, *parts: str) -> str:
+    numbers = [f"{column}::hugeint" for column in (total, *parts)]
+    return f"least({', '.join(numbers)}) < 0 or {numbers[0]} = {' + '.join(numbers[1:])}"
 
 
 class ExpectColumnsToBeInRange(_Sentence, MulticolumnMapExpectation):
@@ -285,45 +335,31 @@ class ExpectFirstColumnToBeSumOfOthers(_Sentence, MulticolumnMapExpectation):
 # Polygons ---------------------------------------------------------------------------------------------------
 
 
-def _ask_duckdb(wkb: pd.Series, condition: str, *values: float) -> pd.Series:
-    """Whether each WKB satisfies a condition on `shape`, which is null where the bytes are no geometry."""
-    given = pa.table({"place": np.arange(len(wkb)), "wkb": pa.array(wkb.to_list(), pa.binary())})
-    with duck.connect() as connection:
-        connection.register("given", given)
-        answers = connection.execute(
-            f"select coalesce({condition}, false) from "
-            "(select place, try(st_geomfromwkb(wkb)) as shape from given) order by place",
-            list(values),
-        ).fetchnumpy()
-    return pd.Series(np.asarray(next(iter(answers.values())), dtype=bool), index=wkb.index)
+def _is_polygon(shape: str) -> str:
+    return (
+        f"(st_geometrytype({shape})::varchar in ('POLYGON', 'MULTIPOLYGON') "
+        f"and st_isvalid({shape}) and st_area({shape}) > 0)"
+    )
 
 
-_IS_POLYGON = """
-    st_geometrytype(shape)::varchar in ('POLYGON', 'MULTIPOLYGON')
-    and st_isvalid(shape) and st_area(shape) > 0
-"""
+@_metric("column", "polygons.valid")
+def _polygons_valid(wkb: str) -> str:
+    return _is_polygon(shape_of(wkb))
 
 
-class PolygonsValid(ColumnMapMetricProvider):
-    condition_metric_name = "polygons.valid"
-    condition_value_keys = ()
-
-    @column_condition_partial(engine=PandasExecutionEngine)
-    def _pandas(cls, column: pd.Series, **_: Any) -> pd.Series:
-        return _ask_duckdb(column, _IS_POLYGON)
-
-
-class PolygonsInBox(ColumnMapMetricProvider):
-    condition_metric_name = "polygons.in_box"
-    condition_value_keys = _BOX
-
-    @column_condition_partial(engine=PandasExecutionEngine)
-    def _pandas(
-        cls, column: pd.Series, lon_min: float, lon_max: float, lat_min: float, lat_max: float, **_: Any
-    ) -> pd.Series:
-        within = "st_xmin(shape) >= ? and st_xmax(shape) <= ? and st_ymin(shape) >= ? and st_ymax(shape) <= ?"
-        told_elsewhere = f"not coalesce({_IS_POLYGON}, false)"
-        return _ask_duckdb(column, f"({within}) or {told_elsewhere}", lon_min, lon_max, lat_min, lat_max)
+@_metric("column", "polygons.in_box", *_BOX)
+def _polygons_in_box(wkb: str, lon_min: float, lon_max: float, lat_min: float, lat_max: float) -> str:
+    shape = shape_of(wkb)
+    within = " and ".join(
+        f"st_{side}({shape}) {sign} {literal(bound)}"
+        for side, sign, bound in (
+            ("xmin", ">=", lon_min),
+            ("xmax", "<=", lon_max),
+            ("ymin", ">=", lat_min),
+            ("ymax", "<=", lat_max),
+        )
+    )
+    return f"({within}) or not coalesce({_is_polygon(shape)}, false)"
 
 
 class ExpectPolygonsToBeValid(_Sentence, ColumnMapExpectation):

@@ -7,40 +7,38 @@ row.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from citycheck import duck, standard
 from citycheck.errors import BadInput, CheckCouldNotRun, GateFailed
-from citycheck.lake.files import replacing, write_json
+from citycheck.lake.files import replacing, telling_disk_full, write_json
+from citycheck.lake.mapped import relation as mapped_rows
 from citycheck.lake.tables import Table, tables_of
-from citycheck.quality.suite import REASON_CODES, Suite, columns_of, load_suite
+from citycheck.quality.suite import REASON_CODES, Suite, Tolerance, columns_of, load_suite, tolerate
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-    import pandas as pd
     from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult
-    from great_expectations.core.batch_definition import BatchDefinition
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
-    Mask = npt.NDArray[np.bool_]
+    from citycheck.quality.engine import DuckDBExecutionEngine, Relation
 
-MAPPING_ERRORS = "mapping_errors"
+MAPPING_ERRORS, UNMAPPED = "mapping_errors", "unmapped"
 _COUNTS = {
     "result_format": "BASIC",
     "exclude_unexpected_values": True,
     "return_unexpected_index_query": False,
 }
-_ROWS = _COUNTS | {"result_format": "COMPLETE"}
-"""What Great Expectations is to tell: how many rows break an expectation, or which."""
+"""What Great Expectations is to tell: how many rows break an expectation, and no value of a row."""
 _CODES = {
     "kind_codes": ("facility_kinds", "kind_code"),
     "dimension_codes": ("dimensions", "dimension_code"),
@@ -49,6 +47,8 @@ _CODES = {
     "missing_reasons": ("missing_reasons", "reason_code"),
 }
 """Codes of the standard that suites of marts may name: parameter → (seed, column)."""
+_BITS = {code: 1 << place for place, code in enumerate(REASON_CODES)}
+"""The reason codes of a row as one number."""
 
 
 @dataclass(frozen=True)
@@ -124,16 +124,28 @@ def gate_feed(
     parameters: dict[str, Any],
     data_docs: Path | None = None,
     delivery: str = "",
+    tolerances: Mapping[str, Mapping[str, Tolerance]] | None = None,
+    memory_limit: str | None = None,
 ) -> Verdict:
     """Split the mapped rows of a feed into `out`/<table>.accepted.parquet and <table>.quarantine.parquet.
 
     `parameters`: lon_min, lon_max, lat_min, lat_max (degrees); period_start, period_end, cut_off (naive UTC);
     community_ids, kind_codes, category_codes, service_types (lists; an empty community_ids means unknown and
-    skips that check); optionally received_at (naive UTC, default cut_off): times after it are `future_time`.
-    `delivery` names the run in Data Docs beside the half-year. Writes everything, `out`/verdict.json last,
-    before it raises `GateFailed`; raises `CheckCouldNotRun` or `BadInput` with nothing written.
+    skips that check); optionally received_at (naive UTC, default cut_off): times after it are `future_time`;
+    covered_start, covered_end (naive UTC, default the period): events out of them are `outside_coverage`;
+    asked_for_everything (empty for a delivery of changes alone, which need hold nothing of its half-year).
+    `delivery` names the run in Data Docs beside the half-year. `tolerances`: for a table and a reason code, the
+    share of rows (0 to 1) that the city allows instead of the suite, or that share and the reason for it.
+    Both files keep the order of the mapped rows. Writes everything, `out`/verdict.json last, before it raises
+    `GateFailed`; raises `CheckCouldNotRun` or `BadInput` with nothing written.
     """
-    known = {"received_at": parameters.get("cut_off"), **parameters}
+    known = {
+        "received_at": parameters.get("cut_off"),
+        "covered_start": parameters.get("period_start"),
+        "covered_end": parameters.get("period_end"),
+        "asked_for_everything": [True],
+        **parameters,
+    }
     order = {table.name: table for table in tables_of(feed)}
     for name in mapped:
         if name not in order:
@@ -141,15 +153,16 @@ def gate_feed(
                 f"The feed {feed} has no table {name!r}: expected one of {', '.join(order)}. Correct it."
             )
     gated: list[_Gated] = []
-    batches = _batches()
-    for name in [name for name in order if name in mapped]:
-        suite = load_suite(suites / f"{name}.json", known)
-        gated.append(_gate_table(order[name], mapped[name], suite, known, batches))
-        if name == "communities":
-            known["community_ids"] = gated[-1].accepted.column("community_id").to_pylist()
-    for table in gated:
-        _write(table.accepted, out / f"{table.verdict.table}.accepted.parquet")
-        _write(table.quarantine, out / f"{table.verdict.table}.quarantine.parquet")
+    with _connected(memory_limit, out) as connection:
+        for name in [name for name in order if name in mapped]:
+            suite = load_suite(suites / f"{name}.json", known)
+            suite = tolerate(suite, (tolerances or {}).get(name, {}))
+            gated.append(_gate_table(connection, order[name], mapped[name], suite, known))
+            if name == "communities":
+                known["community_ids"] = _accepted_communities(connection)
+        for table in gated:
+            for kind, query in (("accepted", table.accepted), ("quarantine", table.quarantine)):
+                _write(connection, query, out / f"{table.verdict.table}.{kind}.parquet")
     verdict = Verdict(feed, half_year, tuple(table.verdict for table in gated))
     run = f"{half_year}-{delivery}" if delivery else half_year
     _tell(verdict, out, data_docs, [table.result for table in gated], run, known["received_at"])
@@ -175,7 +188,7 @@ def gate_marts(
         raise BadInput("The mart gate needs the parameter half_year, such as 2026H1. Give it.")
     codes = {name: standard.codes(seed, column) for name, (seed, column) in _CODES.items()}
     known = codes | {"reason_codes": list(REASON_CODES)} | parameters
-    verdicts, results, batches = [], [], _batches()
+    verdicts, results = [], []
     with duck.connect(database, read_only=True) as connection:
         marts = _marts(connection)
         if "communities" in marts:
@@ -188,13 +201,11 @@ def gate_marts(
                 )
             suite = load_suite(path, known)
             _check_columns(suite, marts[path.stem])
-            columns = ", ".join(f'"{column}"' for column in suite.columns) or "1 as one"
-            rows = connection.execute(f'select {columns} from marts."{path.stem}"').to_arrow_table()
-            result = _run(suite.name, suite.gx.expectations, _frame(rows), known, batches, _COUNTS)
+            relation = _mart(connection, path.stem, marts[path.stem])
+            result = _validate(suite, relation, known).result
+            rows = _one(connection, f"select count(*) from {relation.name}")
             checks = tuple(_check(check) for check in result.results)
-            verdicts.append(
-                TableVerdict(path.stem, rows.num_rows, rows.num_rows, 0, {}, checks, suite.skipped)
-            )
+            verdicts.append(TableVerdict(path.stem, rows, rows, 0, {}, checks, suite.skipped))
             results.append(result)
     verdict = Verdict("marts", str(parameters["half_year"]), tuple(verdicts))
     _tell(verdict, out, data_docs, results, verdict.half_year, parameters.get("cut_off"))
@@ -212,53 +223,96 @@ def gate_marts(
 
 @dataclass(frozen=True)
 class _Gated:
+    """What became of a table, and the queries for its two files."""
+
     verdict: TableVerdict
-    accepted: pa.Table
-    quarantine: pa.Table
+    accepted: str
+    quarantine: str
     result: ExpectationSuiteValidationResult
 
 
+@contextmanager
+def _connected(memory_limit: str | None, out: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    with (
+        TemporaryDirectory(prefix="citycheck-gate-", dir=_nearest(out)) as spill,
+        telling_disk_full(out),
+        duck.connect(memory_limit=memory_limit, temp=Path(spill)) as connection,
+    ):
+        yield connection
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder or the first one above it that is there: what spills over stays on the disk it is meant for."""
+    return next(place for place in (folder, *folder.resolve().parents) if place.is_dir())
+
+
 def _gate_table(
-    table: Table, path: Path, suite: Suite, parameters: dict[str, Any], batches: BatchDefinition
+    connection: duckdb.DuckDBPyConnection, table: Table, path: Path, suite: Suite, parameters: dict[str, Any]
 ) -> _Gated:
-    rows, mapping_errors = _read(table, path)
-    whole = rows.append_column(MAPPING_ERRORS, mapping_errors)
-    _check_columns(suite, whole.column_names)
-    frame = _frame(whole.select(sorted({MAPPING_ERRORS, *suite.columns})))
-    result = _validate(suite, frame, parameters, batches)
-    broken = _broken_rows(result, mapping_errors, path)
-    accepted, quarantine = split(rows, broken)
+    relation = _rows(connection, table, path)
+    _check_columns(suite, list(relation.columns))
+    errors = _mapping_errors(connection, relation.name, path)
+    checked = _validate(suite, relation, parameters)
+    broken = _broken_rows(connection, table, relation, errors, checked)
+    reasons = dict.fromkeys(REASON_CODES, 0)
+    quarantined = 0
+    for codes, count in connection.execute(f"select codes, count(*) from {broken} group by codes").fetchall():
+        quarantined += count
+        for code in _named(codes):
+            reasons[code] += count
+    rows = _one(connection, f"select count(*) from {relation.name}")
     verdict = TableVerdict(
         table.name,
-        rows.num_rows,
-        accepted.num_rows,
-        quarantine.num_rows,
-        {code: int(mask.sum()) for code, mask in broken.items()},
-        tuple(_check(check) for check in result.results),
+        rows,
+        rows - quarantined,
+        quarantined,
+        {code: count for code, count in reasons.items() if count},
+        tuple(_check(check) for check in checked.result.results),
         suite.skipped,
     )
-    return _Gated(verdict, accepted, quarantine, result)
+    columns, source = ", ".join(f'"{name}"' for name in table.schema.names), mapped_rows(connection, path)
+    is_accepted = f"where get_bit({_marked(connection, broken, path)}, position::integer) = 0"
+    return _Gated(
+        verdict,
+        f"select {columns} from {source} {is_accepted if quarantined else ''}",
+        f"select {columns}, reason_codes from {source} join {broken} using (position) order by position",
+        checked.result,
+    )
 
 
-def split(rows: pa.Table, broken: dict[str, Mask]) -> tuple[pa.Table, pa.Table]:
-    """Accepted rows, and quarantined rows with `reason_codes`; each in the order of `rows`.
+def _rows(connection: duckdb.DuckDBPyConnection, table: Table, path: Path) -> Relation:
+    """The mapped rows with their place in the file; a number that is none is missing."""
+    from citycheck.quality.engine import Relation, name, shape_of
 
-    `broken` says for each reason code which rows it applies to; types are never changed.
-    """
-    import numpy as np
+    _check_file(table, path)
+    columns = [
+        f"case when not isnan({name(field.name)}) then {name(field.name)} end as {name(field.name)}"
+        if pa.types.is_floating(field.type)
+        else name(field.name)
+        for field in table.schema
+    ]
+    wkb = [name(field.name) for field in table.schema if pa.types.is_binary(field.type)]
+    rows = f"{table.name}_rows"
+    connection.execute(
+        f"create or replace temp {'table' if wkb else 'view'} {rows} as "
+        f"select position, {', '.join(columns)}, {MAPPING_ERRORS} from {mapped_rows(connection, path)}"
+    )
+    if wkb:
+        # From a table, because try() over a column that parquet keeps as a dictionary gives only nulls beside a torn one.
+        shapes = ", ".join(f"try(st_geomfromwkb({column})) as {shape_of(column)}" for column in wkb)
+        connection.execute(f"create or replace temp table {rows} as select *, {shapes} from {rows}")
+    unreadable = _one(connection, f"select count({MAPPING_ERRORS}) from {rows}")
+    return Relation(
+        connection,
+        rows,
+        [*table.schema.names, MAPPING_ERRORS],
+        f"{MAPPING_ERRORS} is null" if unreadable else "true",
+    )
 
-    masks = np.array(list(broken.values()), dtype=bool).reshape(len(broken), rows.num_rows)
-    is_broken = masks.any(axis=0)
-    names = list(broken)
-    codes = [";".join(names[i] for i in np.flatnonzero(masks[:, row])) for row in np.flatnonzero(is_broken)]
-    quarantine = rows.filter(pa.array(is_broken)).append_column("reason_codes", pa.array(codes, pa.string()))
-    return rows.filter(pa.array(~is_broken)), quarantine
 
-
-def _read(table: Table, path: Path) -> tuple[pa.Table, pa.Array]:
-    """The rows in the lake's own types, and their `mapping_errors`. `BadInput` if the columns differ."""
+def _check_file(table: Table, path: Path) -> None:
     try:
-        read = pq.read_table(path)
+        read = pq.read_schema(path)
     except FileNotFoundError:
         raise BadInput(
             f"{path}: there is no such file of mapped rows. Run the mapping of {table.name} first."
@@ -267,9 +321,9 @@ def _read(table: Table, path: Path) -> tuple[pa.Table, pa.Array]:
         raise BadInput(
             f"{path}: not a complete parquet file ({str(error).splitlines()[0]}). Run the mapping again."
         ) from None
-    expected = [*table.schema.names, MAPPING_ERRORS]
-    missing = [name for name in expected if name not in read.column_names]
-    strange = [name for name in read.column_names if name not in expected]
+    expected = {field.name: field.type for field in table.schema} | {MAPPING_ERRORS: pa.string()}
+    missing = [name for name in expected if name not in read.names]
+    strange = [name for name in read.names if name not in (*expected, UNMAPPED)]
     if missing or strange:
         told = [f"lacks {', '.join(missing)}"] * bool(missing) + [f"has unknown {', '.join(strange)}"] * bool(
             strange
@@ -278,95 +332,164 @@ def _read(table: Table, path: Path) -> tuple[pa.Table, pa.Array]:
             f"{path}: {' and '.join(told)}; expected the columns of {table.name} in tables.yml. "
             "Run the mapping again."
         )
-    try:
-        rows = read.select(table.schema.names).cast(table.schema).replace_schema_metadata(None)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
-        raise BadInput(
-            f"{path}: not in the types of tables.yml ({str(error).splitlines()[0]}). Run the mapping again."
-        ) from None
-    return rows, read.column(MAPPING_ERRORS).cast(pa.string()).combine_chunks()
+    if wrong := [name for name, kind in expected.items() if read.field(name).type != kind]:
+        raise BadInput(f"{path}: {', '.join(wrong)} not in the types of tables.yml. Run the mapping again.")
 
 
-def _frame(rows: pa.Table) -> pd.DataFrame:
-    """Rows for Great Expectations, with nullable integers and booleans so that a null stays a null."""
-    import pandas as pd
-
-    nullable = {
-        pa.int8(): pd.Int8Dtype(),
-        pa.int16(): pd.Int16Dtype(),
-        pa.int32(): pd.Int32Dtype(),
-        pa.int64(): pd.Int64Dtype(),
-        pa.bool_(): pd.BooleanDtype(),
-    }
-    frame: pd.DataFrame = rows.to_pandas(types_mapper=nullable.get)
-    return frame
-
-
-def _batches() -> BatchDefinition:
-    """Where Great Expectations takes data frames from, one after the other."""
-    from citycheck.quality import data_docs
-
-    source = data_docs.context().data_sources.add_pandas("citycheck")
-    return source.add_dataframe_asset("rows").add_batch_definition_whole_dataframe("all")
+def _mapping_errors(connection: duckdb.DuckDBPyConnection, rows: str, path: Path) -> str:
+    """A table of what the mapping could not read: its words, and the reason codes in them as one number."""
+    found = connection.execute(
+        f"select {MAPPING_ERRORS}, min(position) from {rows} where {MAPPING_ERRORS} is not null "
+        f"group by all order by all"
+    ).fetchall()
+    words = [entries for entries, _ in found]
+    codes = [sum(_BITS[code] for code in set(_codes(entries, path, row))) for entries, row in found]
+    told = pa.table({"words": pa.array(words, pa.string()), "codes": pa.array(codes, pa.uint64())})
+    connection.register("told_errors", told)
+    connection.execute(f"create or replace temp table {rows}_errors as from told_errors")
+    connection.unregister("told_errors")
+    return f"{rows}_errors"
 
 
-def _validate(
-    suite: Suite, frame: pd.DataFrame, parameters: dict[str, Any], batches: BatchDefinition
-) -> ExpectationSuiteValidationResult:
-    """Run a suite. Rows that the mapping could not read are checked for that only."""
-    readable = frame[frame[MAPPING_ERRORS].isna()]
-    if len(readable) == len(frame):
-        return _run(suite.name, suite.gx.expectations, frame, parameters, batches, _ROWS)
+def _broken_rows(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    relation: Relation,
+    errors: str,
+    checked: _Checked,
+) -> str:
+    """A table of the rows that break an expectation with a reason code: position, codes and reason_codes."""
+    flags = [
+        f"case when {condition} then {_BITS[_config(check).meta['reason_code']]}::ubigint else 0 end"
+        for check, condition in checked.broken
+    ]
+    flags.append("coalesce(told.codes, 0)")
+    broken = f"{table.name}_broken"
+    connection.execute(f"""
+        create or replace temp table {broken}_rows as
+        select position, codes
+        from (
+            select position, {" | ".join(flags)} as codes
+            from {relation.name} as read_rows left join {errors} as told on read_rows.{MAPPING_ERRORS} = told.words
+        )
+        where codes <> 0
+    """)
+    kinds = [codes for (codes,) in connection.execute(f"select distinct codes from {broken}_rows").fetchall()]
+    names = pa.table(
+        {
+            "codes": pa.array(kinds, pa.uint64()),
+            "reason_codes": pa.array([";".join(_named(codes)) for codes in kinds], pa.string()),
+        }
+    )
+    connection.register("named_codes", names)
+    connection.execute(
+        f"create or replace temp table {broken} as from {broken}_rows join named_codes using (codes)"
+    )
+    connection.unregister("named_codes")
+    return broken
+
+
+def _marked(connection: duckdb.DuckDBPyConnection, broken: str, path: Path) -> str:
+    """SQL of one bit a row, set for the broken ones: a join instead would lose the order of the rows."""
+    import numpy as np
+
+    bits = np.zeros(max(pq.read_metadata(path).num_rows, 1), dtype=bool)
+    bits[connection.execute(f"select position from {broken}").fetchnumpy()["position"]] = True
+    connection.execute(f"set variable {broken} = ?::blob::bit", [np.packbits(bits).tobytes()])
+    return f"getvariable('{broken}')"
+
+
+def _named(codes: int) -> list[str]:
+    return [code for code, bit in _BITS.items() if codes & bit]
+
+
+def _accepted_communities(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    found = connection.execute(
+        "select community_id from communities_rows "
+        "where position not in (select position from communities_broken) order by position"
+    ).fetchall()
+    return [code for (code,) in found]
+
+
+def _one(connection: duckdb.DuckDBPyConnection, query: str) -> int:
+    [[count]] = connection.execute(query).fetchall()
+    return int(count)
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """What Great Expectations found, and for each check that is about rows, SQL for the rows that break it."""
+
+    result: ExpectationSuiteValidationResult
+    broken: tuple[tuple[ExpectationValidationResult, str], ...]
+
+
+def _validate(suite: Suite, relation: Relation, parameters: dict[str, Any]) -> _Checked:
+    """Let Great Expectations check a suite; what speaks of columns sees only the part that the mapping could read."""
+    from great_expectations import __version__ as version
+    from great_expectations.core import ExpectationSuiteValidationResult
+    from great_expectations.validator.validator import calc_validation_statistics
+
+    from citycheck.quality.engine import DuckDBExecutionEngine
+
     on_all = [
         e for e in suite.gx.expectations if columns_of(e.configuration.kwargs) in ([], [MAPPING_ERRORS])
     ]
-    on_readable = [e for e in suite.gx.expectations if e not in on_all]
-    result = _run(suite.name, on_all, frame, parameters, batches, _ROWS)
-    if len(readable):  # where the mapping could read no row at all, nothing else is there to check
-        result.results += _run(suite.name, on_readable, readable, parameters, batches, _ROWS).results
-    successes = sum(bool(check.success) for check in result.results)
-    result.success = successes == len(result.results)
-    result.statistics = {
-        "evaluated_expectations": len(result.results),
-        "successful_expectations": successes,
-        "unsuccessful_expectations": len(result.results) - successes,
-        "success_percent": 100 * successes / len(result.results) if result.results else None,
-    }
-    return result
+    on_part = [e for e in suite.gx.expectations if e not in on_all]
+    runs = [(replace(relation, part="true"), on_all), (relation, on_part)]
+    if relation.part == "true":
+        runs = [(relation, list(suite.gx.expectations))]
+    elif not _one(relation.connection, f"select count(*) from {relation.name} where {relation.part}"):
+        runs = runs[:1]  # where the mapping could read no row at all, nothing else is there to check
+    results, broken = [], []
+    for rows, expectations in runs:
+        engine = DuckDBExecutionEngine(rows)
+        for check in _run(suite.name, expectations, engine, parameters):
+            results.append(check)
+            if _config(check).meta.get("reason_code") and check.result["unexpected_count"]:
+                broken.append((check, engine.rows_that_break(_config(check))))
+    counts = calc_validation_statistics(results)
+    result = ExpectationSuiteValidationResult(
+        results=results,
+        success=counts.success,
+        suite_name=suite.name,
+        statistics={key: value for key, value in counts._asdict().items() if key != "success"},
+        meta={"great_expectations_version": version},
+        batch_id=suite.name,
+    )
+    return _Checked(result, tuple(broken))
 
 
 def _run(
-    name: str,
-    expectations: list[Any],
-    frame: pd.DataFrame,
-    parameters: dict[str, Any],
-    batches: BatchDefinition,
-    result_format: dict[str, Any],
-) -> ExpectationSuiteValidationResult:
-    import great_expectations as gx
+    suite: str, expectations: list[Any], engine: DuckDBExecutionEngine, parameters: dict[str, Any]
+) -> list[ExpectationValidationResult]:
+    from great_expectations.validator.validator import Validator
 
-    batch = batches.get_batch({"dataframe": frame})
-    suite = gx.ExpectationSuite(
-        name=name, expectations=[e.configuration.to_domain_obj() for e in expectations]
-    )
-    how: dict[str, Any] = {"result_format": result_format, "expectation_parameters": parameters}
+    from citycheck.quality import data_docs
+
+    validator = Validator(engine, data_context=data_docs.context(), batches=[engine.batch()])
+
+    def run(asked: list[Any]) -> list[ExpectationValidationResult]:
+        configs = validator.process_expectations_for_validation([e.configuration for e in asked], parameters)
+        return validator.graph_validate(configs, {"result_format": _COUNTS})
+
     try:
-        result = batch.validate(suite, **how)
+        results = run(expectations)
     except Exception as error:
         # A value that an expectation does not accept ends the whole suite: find out whose it is.
-        for expectation in suite.expectations:
+        for expectation in expectations:
             try:
-                batch.validate(expectation, **how)
+                run([expectation])
             except Exception as its_own:
-                raise _could_not_run(name, expectation.configuration, str(its_own)) from None
+                raise _could_not_run(suite, expectation.configuration, str(its_own)) from None
         raise CheckCouldNotRun(
-            f"Suite {name}: could not run ({_first_line(str(error))}). Correct the suite."
+            f"Suite {suite}: could not run ({_first_line(str(error))}). Correct the suite."
         ) from None
-    for check in result.results:
+    for check in results:
         raised = _exception(check.exception_info)
         if raised is not None:
-            raise _could_not_run(name, _config(check), raised)
-    return result
+            raise _could_not_run(suite, _config(check), raised)
+    return results
 
 
 def _could_not_run(suite: str, config: ExpectationConfiguration, raised: str) -> CheckCouldNotRun:
@@ -388,28 +511,6 @@ def _exception(info: dict[str, Any]) -> str | None:
         [info] if "raised_exception" in info else [each for each in info.values() if isinstance(each, dict)]
     )
     return next((str(each.get("exception_message")) for each in told if each.get("raised_exception")), None)
-
-
-def _broken_rows(
-    result: ExpectationSuiteValidationResult, mapping_errors: pa.Array, path: Path
-) -> dict[str, Mask]:
-    """For each reason code, in the order of REASON_CODES, which rows break an expectation of that code."""
-    import numpy as np
-
-    masks: dict[str, Mask] = {}
-
-    def rows_of(code: str) -> Mask:
-        return masks.setdefault(code, np.zeros(len(mapping_errors), dtype=bool))
-
-    for check in result.results:
-        code = _config(check).meta.get("reason_code")
-        positions = check.result.get("unexpected_index_list")
-        if code and positions:
-            rows_of(code)[positions] = True
-    for row in np.flatnonzero(pc.is_valid(mapping_errors).to_numpy(zero_copy_only=False)):
-        for code in _codes(mapping_errors[int(row)].as_py(), path, int(row)):
-            rows_of(code)[row] = True
-    return {code: masks[code] for code in REASON_CODES if code in masks}
 
 
 def _codes(entries: str, path: Path, row: int) -> Iterator[str]:
@@ -434,7 +535,7 @@ def _check(result: ExpectationValidationResult) -> Check:
     mostly = config.kwargs.get("mostly")
     observed = counted.get("observed_value")
     is_tally = (
-        config.type.startswith("expect_table")
+        config.type.startswith(("expect_table", "expect_some"))
         or "proportion" in config.type
         or "unique_value_count" in config.type
     )
@@ -456,9 +557,12 @@ def _check(result: ExpectationValidationResult) -> Check:
 # Telling ----------------------------------------------------------------------------------------------------
 
 
-def _write(rows: pa.Table, path: Path) -> None:
+def _write(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
+    """Write rows in the order of the query: the same rows give the same bytes."""
     with replacing(path) as temporary:
-        pq.write_table(rows.combine_chunks(), temporary, compression="zstd", row_group_size=1 << 17)
+        connection.execute(
+            f"copy ({query}) to '{temporary}' (format parquet, compression zstd, compression_level 1)"
+        )
 
 
 def _tell(
@@ -485,6 +589,15 @@ def _failures(verdict: Verdict) -> str:
 
 
 # Marts ------------------------------------------------------------------------------------------------------
+
+
+def _mart(connection: duckdb.DuckDBPyConnection, mart: str, columns: list[str]) -> Relation:
+    from citycheck.quality.engine import Relation
+
+    connection.execute(
+        f'create or replace temp view mart_rows as select row_number() over () as position, * from marts."{mart}"'
+    )
+    return Relation(connection, "mart_rows", columns)
 
 
 def _marts(connection: Any) -> dict[str, list[str]]:

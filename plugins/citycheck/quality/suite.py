@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,11 +29,13 @@ REASON_CODES = (
     "age_groups_do_not_add_up",
     "implausible_size",
     "rating_out_of_scale",
-    "outside_half_year",
+    "outside_coverage",
     "time_order",
     "future_time",
     "invalid_geometry",
 )
+Tolerance = float | tuple[float, str]
+"""The share of rows (0 to 1) that may have a defect, alone or with the reason for it."""
 _META = ("severity", "reason_code", "reason_codes_from", "skip_if_empty", "why")
 _PARAMETER = "$PARAMETER"
 
@@ -90,6 +93,53 @@ def load_suite(path: Path, parameters: dict[str, Any]) -> Suite:
             ) from None
     suite = gx.ExpectationSuite(name=written["name"], expectations=built, meta=dict(written["meta"]))
     return Suite(written["name"], suite, tuple(skipped))
+
+
+def tolerate(suite: Suite, tolerances: Mapping[str, Tolerance]) -> Suite:
+    """The suite with a city's own allowance for the reason codes it names.
+
+    A code that the mapping may give (`reason_codes_from`) gets a check of its own there, and the suite's check is left
+    the other codes. Raises `BadInput` for a code or a share that there is not.
+    """
+    if not tolerances:
+        return suite
+    import great_expectations as gx
+
+    allowed = {code: _allowed(code, tolerance) for code, tolerance in tolerances.items()}
+    changed: list[dict[str, Any]] = []
+    for expectation in suite.gx.expectations:
+        config: dict[str, Any] = expectation.configuration.to_json_dict()
+        meta, kwargs = config["meta"], config["kwargs"]
+        if meta.get("reason_code") in allowed and "mostly" in kwargs:
+            config = _declared(config, *allowed[meta["reason_code"]])
+        elif "reason_codes_from" in meta:
+            own = {"type": "expect_mapping_errors_to_be_absent"}
+            changed += [
+                _declared(config | own | {"kwargs": kwargs | {"codes": [code]}}, *share)
+                for code, share in allowed.items()
+            ]
+            config = config | own | {"kwargs": kwargs | {"codes_except": list(allowed)}}
+        changed.append(config)
+    built = [gx.ExpectationSuite(name=suite.name, expectations=changed, meta=dict(suite.gx.meta or {}))]
+    return replace(suite, gx=built[0])
+
+
+def _allowed(code: str, tolerance: Tolerance) -> tuple[float, str]:
+    share, reason = tolerance if isinstance(tolerance, tuple) else (tolerance, "")
+    if code not in REASON_CODES or not 0 <= share <= 1:
+        raise BadInput(
+            f"tolerances: {code!r} with the share {share}; expected a share from 0 to 1 for one of "
+            f"{', '.join(REASON_CODES)}. Correct the profile."
+        )
+    return share, reason
+
+
+def _declared(config: dict[str, Any], share: float, reason: str) -> dict[str, Any]:
+    why = f"{config['meta']['why']} Declared by the city{f': {reason}' if reason else ''}."
+    return config | {
+        "kwargs": config["kwargs"] | {"mostly": round(1 - share, 12)},
+        "meta": config["meta"] | {"why": why},
+    }
 
 
 def columns_of(kwargs: dict[str, Any]) -> list[str]:

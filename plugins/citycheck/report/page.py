@@ -390,7 +390,8 @@ def _ledger(connection: duckdb.DuckDBPyConnection) -> list[Row]:
             cast(sum(rows_in) as bigint) as rows_in,
             cast(sum(rows_accepted) as bigint) as rows_accepted,
             cast(sum(rows_quarantined) as bigint) as rows_quarantined,
-            cast(sum(rows_duplicate) as bigint) as rows_duplicate
+            cast(sum(rows_duplicate) as bigint) as rows_duplicate,
+            cast(sum(rows_out_of_scope) as bigint) as rows_out_of_scope
         from marts.row_ledger group by feed, table_name order by feed, table_name
         """,
     )

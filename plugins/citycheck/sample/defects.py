@@ -165,7 +165,7 @@ def plant_in_facilities(sheet: Sheet) -> None:
 
 
 def plant_in_survey(online: Sheet, paper: Sheet, half_year: HalfYear) -> None:
-    first, *_, last = months(half_year)
+    first, *_ = months(half_year)
     for sheet, letter in ((online, "X"), (paper, "Z")):
         planter = _Planter(sheet, f"WJ{half_year}{letter}9{{n:04d}}")
         planter.common("家庭人口数", (2, 3))
@@ -182,11 +182,11 @@ def plant_in_survey(online: Sheet, paper: Sheet, half_year: HalfYear) -> None:
         )
         planter.plant("negative_number", "persons below 0", *[{"家庭人口数": -2}] * EACH)
         planter.plant(
-            "outside_half_year",
-            "answered before or after the half-year",
-            {"填答时间": _moment(first, -20)},
-            {"填答时间": _moment(first, -400)},
-            {"填答时间": _moment(last, 3)},
+            "outside_coverage",
+            "answered before the sources began",
+            {"填答时间": _moment(first, -9_000)},
+            {"填答时间": _moment(first, -12_000)},
+            {"填答时间": _moment(first, -20_000)},
         )
     planter = _Planter(online, f"WJ{half_year}X9{{n:04d}}", start=60)
     planter.plant(
@@ -223,17 +223,17 @@ def plant_in_repairs(sheets: list[Sheet], half_year: HalfYear) -> None:
     planters[4].plant(
         "rating_out_of_scale", "not on the scale of 1 to 5", {"评价": 0}, {"评价": 6}, {"评价": 99}
     )
-    for days in (-5, -200, -400):
+    for days in (-9_000, -12_000, -20_000):
         row = planters[4].fresh()
         sheets[4].extra.append(
-            (_shift_to(row, first, days), "outside_half_year", "reported before the half-year")
+            (_shift_to(row, first, days), "outside_coverage", "reported before the sources began")
         )
     for event, earlier in (("办结时间", "closed"), ("首次回应时间", "answered"), ("分转时间", "dispatched")):
         row = planters[5].fresh()
         reported = np.datetime64(row["上报时间"].replace(" ", "T"))
         row |= {event: _text(reported - np.timedelta64(30, "h"))}
         sheets[5].extra.append((row, "time_order", f"{earlier} before it was reported"))
-    for days in (40, 200, 400):
+    for days in (20_000, 24_000, 28_000):
         planters[5].plant("future_time", "a version from the future", {"更新时间": _moment(last, days)})
 
 

@@ -21,27 +21,33 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from citycheck import FEEDS, __version__, standard
+from citycheck import FEEDS, __version__, duck, standard
 from citycheck.cities.profile import City, load_city
 from citycheck.duck import spatial_extension_path
 from citycheck.errors import BadInput, CitycheckError, DiskFull, NotReady
 from citycheck.lake import store
 from citycheck.lake.files import fsync_folder, replacing, telling_disk_full, write_json
 from citycheck.lake.landing import exclusive
-from citycheck.lake.tables import tables
+from citycheck.lake.tables import Table, tables
+from citycheck.matching.match import FACILITY_MATCHES
 from citycheck.period import HalfYear, utc_naive
 from citycheck.release import publish as releases
 from citycheck.settings import CityHome, settings
+from citycheck.steps import ingest
 
 _LEDGER = pa.schema(
     [(name, pa.string()) for name in ("feed", "table_name", "half_year", "delivery", "source_file")]
-    + [(name, pa.int64()) for name in ("rows_in", "rows_accepted", "rows_quarantined", "rows_duplicate")]
+    + [
+        (name, pa.int64())
+        for name in ("rows_in", "rows_accepted", "rows_quarantined", "rows_duplicate", "rows_out_of_scope")
+    ]
 )
 _QUARANTINE = pa.schema(
     [("feed", pa.string()), ("table_name", pa.string()), ("reason_code", pa.string()), ("rows", pa.int64())]
 )
 
-
+_BEFORE = "previous_communities"
+"""The input with the accepted communities of the half-year before."""
 _TOO_LITTLE_BYTES = 8 << 20
 """With less space than this, dbt cannot even write its log."""
 
@@ -84,10 +90,19 @@ class Build:
         return self.home.warehouse / self.half_year / self.id / f"{self.half_year}.duckdb"
 
 
+def is_over(city: str, half_year: str, now: datetime) -> bool:
+    """Whether a half-year has ended on the city's clocks: before, its feeds may come, but no index is made of them."""
+    return HalfYear.parse(half_year).end(load_city(city).profile.zone) <= now
+
+
 def freeze(city: str, half_year: str) -> Build:
     """Write down exactly what the build is made from. Raises `NotReady` when a feed has nothing accepted."""
     about, home, period = load_city(city), settings().city_home(city), HalfYear.parse(half_year)
-    manifests = [store.read_manifest(home, feed, half_year) for feed in about.profile.provided_feeds]
+    manifests = [
+        entry
+        for feed in about.profile.provided_feeds
+        for entry in store.counting(home, feed, half_year, ingest.adds_up(about, feed))
+    ]
     communities = next(
         m["tables"]["communities"]["accepted_sha256"] for m in manifests if m["feed"] == "communities"
     )
@@ -97,27 +112,39 @@ def freeze(city: str, half_year: str) -> Build:
                 f"{manifest['feed']} {half_year}: was checked against other communities than those accepted now. "
                 f"Run ingest_{manifest['feed']} with half_year={half_year} again."
             )
+    late = _late(about, home, period, manifests)
+    before = _communities_before(home, period)
+    for manifest in manifests + late + before:
         for table, entry in manifest["tables"].items():
             path = home.lake / entry["accepted"]
             if not path.is_file() or store.sha256(path) != entry["accepted_sha256"]:
                 raise BadInput(
                     f"{path}: is not the file that was accepted for {table}; expected SHA-256 {entry['accepted_sha256'][:12]}…. "
-                    f"Run ingest_{manifest['feed']} with half_year={half_year} again."
+                    f"Run ingest_{manifest['feed']} with half_year={manifest['half_year']} again."
                 )
-    provenance = _provenance(about, home, period, manifests)
+    provenance = _provenance(about, home, period, manifests + late, before)
     written = json.dumps(provenance, ensure_ascii=False, sort_keys=True)
     build = Build(city, half_year, hashlib.sha256(written.encode()).hexdigest()[:16])
     build.work.mkdir(parents=True, exist_ok=True)
     _write_table(build.work / "ledger.parquet", [row for m in manifests for row in m["ledger"]], _LEDGER)
     _write_table(build.work / "quarantine.parquet", _quarantine(manifests), _QUARANTINE)
+    schemas = {name: table.schema for name, table in tables().items()} | {ingest.MATCHES: FACILITY_MATCHES}
+    schemas[_BEFORE] = schemas["communities"]
+    versioned = {name for name, table in tables().items() if table.keeps_versions}
     files = {
-        table: [str(home.lake / m["tables"][table]["accepted"]) for m in manifests if table in m["tables"]]
-        for table in tables()
+        table: [
+            # In the order of receipt, because of two versions of one moment the one received later counts.
+            str(home.lake / m["tables"][table]["accepted"])
+            for m in sorted(late + manifests, key=lambda m: m.get("received", ""))
+            if table in m["tables"] and (m["half_year"] == half_year or table in versioned)
+        ]
+        for table in schemas
     }
+    files[_BEFORE] = [str(home.lake / m["tables"]["communities"]["accepted"]) for m in before]
     for table, paths in files.items():
         if not paths:
             empty = build.work / f"{table}.empty.parquet"
-            _write_table(empty, [], tables()[table].schema)
+            _write_table(empty, [], schemas[table])
             paths.append(str(empty))
     files |= {
         "ledger": [str(build.work / "ledger.parquet")],
@@ -125,6 +152,60 @@ def freeze(city: str, half_year: str) -> Build:
     }
     write_json(build.inputs, {"provenance": provenance, "files": files})
     return build
+
+
+def _communities_before(home: CityHome, period: HalfYear) -> list[dict[str, Any]]:
+    """What was accepted of the previous half-year, its communities only; nothing when there is none."""
+    if str(period.previous) not in store.half_years(home, "communities"):
+        return []
+    return [
+        {**entry, "tables": {"communities": entry["tables"]["communities"]}}
+        for entry in store.counting(home, "communities", str(period.previous))
+        if "communities" in entry["tables"]
+    ]
+
+
+def _late(about: City, home: CityHome, period: HalfYear, own: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Deliveries of other half-years that hold versions of this one's reports which its own deliveries do not."""
+    found = []
+    for table in (table for table in tables().values() if table.keeps_versions):
+        paths = [
+            str(home.lake / m["tables"][table.name]["accepted"]) for m in own if table.name in m["tables"]
+        ]
+        if not paths:
+            continue
+        for half_year in store.half_years(home, table.feed):
+            if half_year == str(period):
+                continue
+            for entry in store.counting(home, table.feed, half_year, ingest.adds_up(about, table.feed)):
+                if entry.get("half_years", {}).get(table.name, {}).get(str(period)) and _adds_versions(
+                    table,
+                    home.lake / entry["tables"][table.name]["accepted"],
+                    paths,
+                    _moments_of(about, period),
+                ):
+                    found.append(entry)
+    return found
+
+
+def _adds_versions(table: Table, path: Path, own: list[str], moments: dict[str, datetime]) -> bool:
+    columns = ", ".join(f'"{column.name}"' for column in table.columns)
+    with duck.connect() as connection:
+        return bool(
+            connection.execute(
+                f"""
+                select 1 from (
+                    select {columns} from read_parquet([$path])
+                    where version_at <= $cut_off and (
+                        ("{table.event}" >= $period_start and "{table.event}" < $period_end)
+                        or "{table.key[0]}" in (select "{table.key[0]}" from read_parquet($own))
+                    )
+                    except select {columns} from read_parquet($own, union_by_name = true)
+                ) limit 1
+                """,
+                {"path": str(path), "own": own, **moments},
+            ).fetchall()
+        )
 
 
 def is_released(build: Build) -> bool:
@@ -226,7 +307,11 @@ def publish(build: Build) -> releases.Release:
 
 
 def _provenance(
-    about: City, home: CityHome, period: HalfYear, manifests: list[dict[str, Any]]
+    about: City,
+    home: CityHome,
+    period: HalfYear,
+    manifests: list[dict[str, Any]],
+    before: list[dict[str, Any]],
 ) -> dict[str, Any]:
     profile = about.profile
     cut_off = period.end(profile.zone) + timedelta(days=standard.parameter("cut_off_lag_days"))
@@ -254,7 +339,10 @@ def _provenance(
         "feeds_provided": profile.provided_feeds,
         "feeds_missing": [feed for feed in FEEDS if feed not in profile.provided_feeds],
         "inputs": [
-            {key: m[key] for key in ("feed", "delivery", "recipe", "files", "absent_periods", "warnings")}
+            {
+                key: m[key]
+                for key in ("feed", "half_year", "delivery", "recipe", "files", "absent_periods", "warnings")
+            }
             | {
                 "tables": {
                     table: {"sha256": entry["accepted_sha256"], "rows": entry["accepted_rows"]}
@@ -270,6 +358,14 @@ def _provenance(
             "version": previous.version,
             "fingerprint": previous.fingerprint,
         },
+        _BEFORE: [
+            {
+                "half_year": m["half_year"],
+                "delivery": m["delivery"],
+                "sha256": m["tables"]["communities"]["accepted_sha256"],
+            }
+            for m in before
+        ],
     }
 
 
@@ -310,13 +406,15 @@ def _dbt_vars(build: Build) -> dict[str, Any]:
     frozen = json.loads(build.inputs.read_text(encoding="utf-8"))
     profile = load_city(build.city).profile
     previous = frozen["provenance"]["previous_release"]
+    before = HalfYear.parse(build.half_year).previous
     return {
         "city": build.city,
         "city_name_zh": profile.name.zh,
         "city_name_en": profile.name.en,
         "is_synthetic": profile.is_synthetic,
         "half_year": build.half_year,
-        "previous_half_year": str(HalfYear.parse(build.half_year).previous),
+        "previous_half_year": str(before),
+        "previous_period_start": utc_naive(before.start(profile.zone)).isoformat(sep=" "),
         **{name: moment.isoformat(sep=" ") for name, moment in _moments(build).items()},
         "projected_crs": profile.projected_crs,
         "provided_kinds": profile.provided_kinds,
@@ -330,7 +428,11 @@ def _dbt_vars(build: Build) -> dict[str, Any]:
 
 def _moments(build: Build) -> dict[str, datetime]:
     """Start and end of the half-year, and the cut-off after which versions are not used, as the lake writes time."""
-    zone, period = load_city(build.city).profile.zone, HalfYear.parse(build.half_year)
+    return _moments_of(load_city(build.city), HalfYear.parse(build.half_year))
+
+
+def _moments_of(about: City, period: HalfYear) -> dict[str, datetime]:
+    zone = about.profile.zone
     cut_off = period.end(zone) + timedelta(days=standard.parameter("cut_off_lag_days"))
     moments = {"period_start": period.start(zone), "period_end": period.end(zone), "cut_off": cut_off}
     return {name: utc_naive(moment) for name, moment in moments.items()}

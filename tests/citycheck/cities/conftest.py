@@ -8,10 +8,12 @@ import yaml
 
 from citycheck.cities import mapping
 from citycheck.cities.profile import City
-from citycheck.lake import landing
+from citycheck.lake import landing, mapped
 from citycheck.period import HalfYear
+from citycheck.privacy import hashing
 from citycheck.settings import CityHome
 
+KEY = hashing.Key(bytes(range(32)))
 HEADER = "编号,时间,类别,经度,纬度,评价\n"
 GOOD = "A1,2026-03-01 08:00:00,路灯,118.87,28.97,5\n"
 
@@ -90,8 +92,6 @@ class Town:
         )
 
     def map(self) -> tuple[list[mapping.FileCount], list[dict]]:
-        import pyarrow.parquet as pq
-
         delivery = self.land()
         out = self.root / "mapped.parquet"
         counts = mapping.map_table(
@@ -102,8 +102,9 @@ class Town:
             out,
             self.root / "work",
             "500MB",
+            KEY,
         )
-        return counts, pq.read_table(out).to_pylist()
+        return counts, mapped.read(out).drop_columns(["unmapped"]).to_pylist()
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import json
 import xml.etree.ElementTree as ET
 from datetime import UTC, datetime
 
-import pyarrow.parquet as pq
 import pytest
 import yaml
 from openpyxl import load_workbook
@@ -20,6 +19,7 @@ from citycheck.forms.check import check
 from citycheck.forms.questions import Choice, questionnaire
 from citycheck.forms.xlsform import xlsform
 from citycheck.lake import landing
+from citycheck.lake import mapped as rows
 from citycheck.lake.tables import tables
 from citycheck.period import HalfYear
 from citycheck.privacy import hashing
@@ -152,7 +152,7 @@ def lake(tmp_path):
             "500MB",
             hashing.Key(bytes(range(32))),
         )
-        return pq.read_table(out).drop_columns(["source_file", "source_row"]).to_pylist()
+        return rows.read(out).drop_columns(["source_file", "source_row", "unmapped"]).to_pylist()
 
     return mapped
 

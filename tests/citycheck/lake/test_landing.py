@@ -77,14 +77,15 @@ def test_bytes_hash_and_receipt_are_kept(source):
     assert landed.read_text() == CONTENT
     assert file.sha256 == hashlib.sha256(CONTENT.encode()).hexdigest()
     receipt = json.loads((delivery.folder(source.home) / "receipt.json").read_text())
-    assert receipt["received_at"] == MOMENT.isoformat()
+    assert receipt["receipts"] == [MOMENT.isoformat()]
     assert landing.load(source.home, "facilities", "2026H1", delivery.id) == delivery
 
 
-def test_the_same_bytes_are_the_same_delivery_and_keep_their_first_receipt(source):
+def test_the_same_bytes_are_the_same_delivery_and_every_receipt_is_told(source):
     first = source.land()
     again = source.land(moment=datetime(2027, 1, 1, tzinfo=UTC))
-    assert again == first
+    assert (again.id, again.files, again.received_at) == (first.id, first.files, MOMENT)
+    assert again.receipts == (MOMENT.isoformat(), "2027-01-01T00:00:00+00:00")
     assert MOMENT.isoformat() in (first.folder(source.home) / "receipt.json").read_text()
 
 

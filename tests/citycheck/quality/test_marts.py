@@ -165,7 +165,13 @@ def test_rows_that_got_lost_in_the_ledger_stop_the_build(
     build: Callable[..., Path], gate: Callable[..., Verdict]
 ) -> None:
     line = {"feed": "survey", "table_name": "survey_responses", "half_year": "2026H1", "source_file": "a.csv"}
-    counts = {"rows_in": 10, "rows_accepted": 8, "rows_quarantined": 1, "rows_duplicate": 0}
+    counts = {
+        "rows_in": 10,
+        "rows_accepted": 8,
+        "rows_quarantined": 1,
+        "rows_duplicate": 0,
+        "rows_out_of_scope": 0,
+    }
     with pytest.raises(GateFailed, match="expect_first_column_to_be_sum_of_others"):
         gate(build(row_ledger=[line | counts]), "row_ledger")
 

@@ -78,7 +78,8 @@ MARTS = {
     ),
     "row_ledger": (
         """feed varchar, table_name varchar, half_year varchar, delivery varchar, source_file varchar,
-        rows_in bigint, rows_accepted bigint, rows_quarantined bigint, rows_duplicate bigint""",
+        rows_in bigint, rows_accepted bigint, rows_quarantined bigint, rows_duplicate bigint,
+        rows_out_of_scope bigint""",
         ["table_name", "half_year", "delivery", "source_file"],
     ),
     "quarantine_summary": (

@@ -146,8 +146,8 @@ class Project:
     def write(self, name: str, text: str) -> None:
         (self.files / name).write_text(text, "utf-8")
 
-    def ingest(self, feed: str, half_year: str = "2026H1") -> dict:
-        delivery = ingest.land("town", feed, half_year, MOMENT)
+    def ingest(self, feed: str, half_year: str = "2026H1", moment: datetime = MOMENT) -> dict:
+        delivery = ingest.land("town", feed, half_year, moment)
         ingest.map_delivery("town", feed, half_year, delivery)
         ingest.gate("town", feed, half_year, delivery)
         return ingest.accept("town", feed, half_year, delivery)

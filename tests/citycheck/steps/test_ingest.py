@@ -61,18 +61,18 @@ def test_too_many_bad_rows_stop_the_feed_and_nothing_counts(project):
     with pytest.raises(GateFailed, match="repair_reports"):
         project.ingest("repair_reports")
     with pytest.raises(NotReady):
-        store.read_manifest(project.home, "repair_reports", "2026H1")
+        store.latest(project.home, "repair_reports", "2026H1")
 
 
 def test_the_delivery_before_still_counts_when_the_next_one_is_bad(project):
     project.ingest("communities")
     project.ingest("repair_reports")
-    before = store.read_manifest(project.home, "repair_reports", "2026H1")
+    before = store.latest(project.home, "repair_reports", "2026H1")
     path = project.files / "reports-2026H1.csv"
     path.write_text(path.read_text("utf-8").replace("路灯", "飞碟"), "utf-8")
     with pytest.raises(GateFailed):
         project.ingest("repair_reports")
-    assert store.read_manifest(project.home, "repair_reports", "2026H1") == before
+    assert store.latest(project.home, "repair_reports", "2026H1") == before
 
 
 def test_a_lost_row_is_noticed(project):
@@ -174,11 +174,11 @@ def test_rows_checked_against_other_communities_are_not_built_on(project):
     from citycheck.steps import index
 
     project.ingest_all()
-    accepted = store.read_manifest(project.home, "repair_reports", "2026H1")["tables"]["repair_reports"]
+    accepted = store.latest(project.home, "repair_reports", "2026H1")["tables"]["repair_reports"]
     units = json.loads((project.files / "units.json").read_text("utf-8"))
     units["features"].pop()
     project.write("units.json", json.dumps(units))
-    project.ingest("communities")
+    project.ingest("communities", moment=datetime(2026, 7, 21, tzinfo=UTC))
     with pytest.raises(NotReady, match="was checked against other communities than those accepted now"):
         index.freeze("town", "2026H1")
     project.ingest("facilities")
