@@ -217,7 +217,65 @@ def _feed(ingest: Any, feed: str) -> dict[str, Any]:
     return told
 
 
-PARTS = {"copy": copy, "pipeline": pipeline}
+def points(work: Path) -> dict[str, Any]:
+    """Points to the unit that they lie in, by the join of dbt's int_point_communities; a part of them by shapely too."""
+    import numpy as np
+    import shapely
+
+    from citycheck import duck
+
+    units = SHARED_UNITS if SHARED_UNITS.is_file() else work / "sources" / CITY / "units.geojson"
+    with duck.connect(memory_limit="1500MB", temp=work / "spill") as connection:
+        connection.execute("set threads = 2")
+        connection.execute(
+            f"create table units as select row_number() over () as id, geom from st_read('{units}')"
+        )
+        box = "st_xmin(b), st_xmax(b) - st_xmin(b), st_ymin(b), st_ymax(b) - st_ymin(b)"
+        west, width, south, height = connection.execute(
+            f"select {box} from (select st_extent_agg(geom) as b from units)"
+        ).fetchall()[0]
+        draw = "(hash(i, '{}') % 1000003) / 1000003.0".format
+        connection.execute(
+            f"""
+            create table points as select i, {west} + {width} * {draw("x")} as lon, {south} + {height} * {draw("y")} as lat
+            from range({json.loads((work / "points.json").read_text())}) as t(i)
+            """
+        )
+        started = time.perf_counter()
+        connection.execute(
+            """
+            create table located as
+            select i, min(id) as id
+            from (select i, st_point(lon, lat) as place from points) inner join units on st_intersects(geom, place)
+            group by i
+            """
+        )
+        seconds = time.perf_counter() - started
+        some = connection.execute("select lon, lat, i from points order by i limit 1000000").fetchnumpy()
+        shapes = connection.execute("select st_aswkb(geom) as wkb from units order by id").fetchnumpy()["wkb"]
+        tree = shapely.STRtree(shapely.from_wkb([bytes(shape) for shape in shapes]))
+        started = time.perf_counter()
+        row, unit = tree.query(shapely.points(some["lon"], some["lat"]), predicate="intersects")
+        by_shapely = time.perf_counter() - started
+        expected = np.full(len(some["i"]), len(shapes) + 1)
+        np.minimum.at(expected, row, unit + 1)
+        found = np.full(len(some["i"]), len(shapes) + 1)
+        ours = connection.execute("select i, id from located where i < 1000000").fetchnumpy()
+        found[ours["i"]] = ours["id"]
+        inside = connection.execute("select count(*) from located").fetchall()[0][0]
+    return {
+        "seconds": seconds,
+        "units": len(shapes),
+        "inside": inside,
+        "shapely_seconds": by_shapely,
+        "shapely_points": len(found),
+        "differ": int((found != expected).sum()),
+    }
+
+
+PARTS = {"copy": copy, "pipeline": pipeline, "points": points}
+SHARED_UNITS = PROJECT.parent / "shared" / "data" / "tainan" / "boundaries_population" / "cunli.topo.json"
+"""Real units, where they lie beside the project; else the squares of the benchmark."""
 
 
 def run_part(name: str, work: Path, memory: str) -> dict[str, Any]:
@@ -252,13 +310,13 @@ def main() -> int:
         parser.error("rows: expected 1 to 10,000,000")
     work = asked.work or Path(tempfile.mkdtemp(prefix="bench-feeds-"))
     try:
-        return bench(work, asked.rows, asked.memory)
+        return bench(work, asked.rows, asked.memory, asked.points or asked.rows)
     finally:
         if asked.work is None:
             shutil.rmtree(work, ignore_errors=True)
 
 
-def bench(work: Path, rows: int, memory: str) -> int:
+def bench(work: Path, rows: int, memory: str, points: int) -> int:
     if not (work / "sources").exists():
         generate(work / "sources" / CITY, rows)
     shutil.rmtree(work / "project", ignore_errors=True)
@@ -281,7 +339,15 @@ def bench(work: Path, rows: int, memory: str) -> int:
         f"quarantined + {counts['rows_duplicate']:,} duplicates: {'yes' if adds_up else 'NO'}"
     )
     print("  " + ", ".join(f"{reason} {count:,}" for reason, count in told["reasons"].items()))
-    return 0 if adds_up else 1
+    (work / "points.json").write_text(json.dumps(points))
+    located = run_part("points", work, memory)
+    rate = located["seconds"] / points, located["shapely_seconds"] / located["shapely_points"]
+    print(
+        f"{points:,} points to {located['units']} units {located['seconds']:.1f} s  {located['gib']:5.2f} GiB, "
+        f"{located['inside']:,} inside; shapely's STRtree takes {rate[1] / rate[0]:.1f} times as long a point; "
+        f"{located['differ']} of {located['shapely_points']:,} compared points differ"
+    )
+    return 0 if adds_up and not located["differ"] else 1
 
 
 if __name__ == "__main__":

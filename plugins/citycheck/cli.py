@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 
+from citycheck import cli_city
 from citycheck.errors import CitycheckError
 from citycheck.settings import settings
+from citycheck.terminal import or_one_sentence
 
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Check the health of a city's communities every half-year. 城镇社区半年度专项体检。",
 )
-console = Console(stderr=True)
 
 forms = typer.Typer(
     no_args_is_help=True, help="The questionnaire, paper forms and minutes. 问卷、纸质表与座谈会纪要。"
 )
 app.add_typer(forms, name="forms")
+app.add_typer(cli_city.app, name="city")
 
 CityOption = Annotated[str | None, typer.Option(help="A folder of cities/; by default CITYCHECK_CITY.")]
 HalfYearArgument = Annotated[str, typer.Argument(help="Such as 2026H1.")]
@@ -36,7 +34,7 @@ def demo(city: CityOption = None) -> None:
     """Start Airflow, run the DAGs for the city's half-years, and show what comes out."""
     from citycheck import demo as demonstration
 
-    _or_one_sentence(lambda: demonstration.run(city or settings().city))
+    or_one_sentence(lambda: demonstration.run(city or settings().city))
 
 
 @app.command()
@@ -44,7 +42,7 @@ def up(city: CityOption = None) -> None:
     """Start Airflow and leave it running."""
     from citycheck import demo as demonstration
 
-    _or_one_sentence(lambda: demonstration.up(city or settings().city))
+    or_one_sentence(lambda: demonstration.up(city or settings().city))
 
 
 @app.command()
@@ -52,7 +50,7 @@ def down() -> None:
     """Stop the Airflow that `up` started."""
     from citycheck import demo as demonstration
 
-    _or_one_sentence(demonstration.down)
+    or_one_sentence(demonstration.down)
 
 
 @app.command(
@@ -65,7 +63,7 @@ def airflow(context: typer.Context) -> None:
     def work() -> None:
         raise typer.Exit(demonstration.airflow(context.args))
 
-    _or_one_sentence(work)
+    or_one_sentence(work)
 
 
 @app.command()
@@ -85,7 +83,7 @@ def ingest(feed: str, half_year: HalfYearArgument, city: CityOption = None) -> N
                 f"out of scope {row['rows_out_of_scope']:>5}"
             )
 
-    _or_one_sentence(work)
+    or_one_sentence(work)
 
 
 @app.command()
@@ -97,7 +95,7 @@ def unmapped(feed: str, half_year: HalfYearArgument, city: CityOption = None) ->
         lines = steps.unmapped_lines(city or settings().city, feed, half_year)
         print("\n".join(lines) or "Every text is covered by a map of the profile.")
 
-    _or_one_sentence(work)
+    or_one_sentence(work)
 
 
 @app.command()
@@ -118,7 +116,7 @@ def matches(
             )
         print(f"{len(found)} pair(s) of decision {decision!r}")
 
-    _or_one_sentence(work)
+    or_one_sentence(work)
 
 
 @app.command()
@@ -135,7 +133,7 @@ def build(half_year: HalfYearArgument, city: CityOption = None) -> None:
             index.publish(made)
         print(made.home.releases / half_year)
 
-    _or_one_sentence(work)
+    or_one_sentence(work)
 
 
 @app.command()
@@ -189,7 +187,7 @@ def sql(
         except duckdb.Error as error:
             raise CitycheckError(f"The query cannot be run: {str(error).strip()} Correct it.") from None
 
-    _or_one_sentence(work)
+    or_one_sentence(work)
 
 
 OutArgument = Annotated[Path, typer.Argument(help="The workbook to write (.xlsx).")]
@@ -217,7 +215,7 @@ def _write_form(form: Literal["xlsform", "paper", "minutes"], out: Path, city: s
     from citycheck.forms import commands
 
     home = settings().city_home(city or settings().city)
-    _or_one_sentence(lambda: print(commands.write_form(form, home, out)))
+    or_one_sentence(lambda: print(commands.write_form(form, home, out)))
 
 
 @forms.command("check")
@@ -231,7 +229,7 @@ def check_form(file: Path) -> None:
         if checked.problems:
             raise typer.Exit(1)
 
-    _or_one_sentence(work)
+    or_one_sentence(work)
 
 
 @forms.command("profile")
@@ -245,18 +243,4 @@ def form_profile(
     """Print the lines of a profile that map the answers to our own forms."""
     from citycheck.forms import mapping
 
-    _or_one_sentence(lambda: print(mapping.snippet(way, source, files)))
-
-
-def _or_one_sentence(work: Callable[[], None]) -> None:
-    """Do the work; what citycheck says is wrong is told in one sentence and exit status 1."""
-    try:
-        work()
-    except CitycheckError as error:
-        console.print(
-            f"{type(error).__name__}: {error}", style="bold", highlight=False, markup=False, soft_wrap=True
-        )
-        sys.exit(1)
-    except KeyboardInterrupt:
-        console.print("stopped")
-        os._exit(130)
+    or_one_sentence(lambda: print(mapping.snippet(way, source, files)))

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from citycheck.errors import BadInput
 from citycheck.settings import settings
+from citycheck.terminal import or_one_sentence
 
 if TYPE_CHECKING:
     from citycheck.cities.check import ColumnCheck, TableCheck
@@ -25,7 +26,9 @@ app = typer.Typer(no_args_is_help=True, help="Add a city: its profile, tried bef
 
 @app.command("check")
 def check_command(
-    city: Annotated[str | None, typer.Option(help="A folder of cities/; by default CITYCHECK_CITY.")] = None,
+    city: Annotated[
+        str | None, typer.Argument(help="A folder of cities/; by default CITYCHECK_CITY.")
+    ] = None,
     feed: Annotated[str | None, typer.Option(help="Only this feed.")] = None,
     half_year: Annotated[str | None, typer.Option(help="By default the latest complete one.")] = None,
     rows: Annotated[int, typer.Option(min=1, help="How many rows of each file are tried.")] = 1000,
@@ -57,7 +60,7 @@ def check_command(
             show(found, console, shows_texts=console.is_terminal)
         raise typer.Exit(1 if any(table.problems for table in found) else 0)
 
-    _told(work)
+    or_one_sentence(work)
 
 
 @app.command()
@@ -89,9 +92,9 @@ def new(
         print(path)
         if left:
             print(f"Decide what is marked '?' (lines {', '.join(map(str, left))}).")
-        print(f"Then: citycheck city check --city {name}")
+        print(f"Then: citycheck city check {name}")
 
-    _told(work)
+    or_one_sentence(work)
 
 
 @app.command()
@@ -103,13 +106,7 @@ def schema() -> None:
 
         print(text(), end="")
 
-    _told(work)
-
-
-def _told(work: Any) -> None:
-    from citycheck.cli import _or_one_sentence  # which mounts this module
-
-    _or_one_sentence(work)
+    or_one_sentence(work)
 
 
 def without_texts(table: TableCheck) -> dict[str, Any]:

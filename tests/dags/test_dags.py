@@ -85,7 +85,7 @@ def test_landing_is_purged_every_night_without_catching_up(bag):
 
 def test_drop_folders_are_looked_at_every_quarter_of_an_hour(bag):
     dag = bag.dags["watch_drop_folders"]
-    assert dag.timetable._delta == timedelta(minutes=15)
+    assert dag.timetable.delta == timedelta(minutes=15)
     assert (dag.max_active_runs, dag.get_task("ingest").partial_kwargs["skip_when_already_exists"]) == (
         1,
         True,

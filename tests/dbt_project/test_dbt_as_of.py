@@ -47,7 +47,7 @@ def row(report: str, version_at: datetime, status: str, closed_at: datetime | No
 @pytest.fixture(scope="module")
 def model(build: Build) -> tuple[str, str]:
     """The model as dbt compiled it, and the path of the lake's file in it."""
-    [compiled] = (build.target / "compiled").rglob("stg_repair_reports.sql")
+    [compiled] = (build.target / "compiled").glob("*/models/staging/stg_repair_reports.sql")
     path = next(build.target.parent.glob("lake/repair_reports.parquet"))
     return compiled.read_text(encoding="utf-8"), f"'{path}'"
 

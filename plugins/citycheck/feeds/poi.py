@@ -263,6 +263,7 @@ def _touching(polygon: Sequence[tuple[float, float]]) -> Callable[[_Cell], bool]
 
     area = shapely.make_valid(shapely.Polygon(polygon))
     shapely.prepare(area)
+
     def meets(cell: _Cell) -> bool:
         west, south, east, north = (side / _UNIT for side in cell)
         return bool(shapely.intersects(area, shapely.box(west, south, east, north)))

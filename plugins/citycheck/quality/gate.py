@@ -299,7 +299,11 @@ def _rows(connection: duckdb.DuckDBPyConnection, table: Table, path: Path) -> Re
     )
     if wkb:
         # From a table, because try() over a column that parquet keeps as a dictionary gives only nulls beside a torn one.
-        shapes = ", ".join(f"try(st_geomfromwkb({column})) as {shape_of(column)}" for column in wkb)
+        # No shape has fewer than nine bytes; of such, try() does not always catch what is wrong.
+        shapes = ", ".join(
+            f"case when octet_length({column}) >= 9 then try(st_geomfromwkb({column})) end as {shape_of(column)}"
+            for column in wkb
+        )
         connection.execute(f"create or replace temp table {rows} as select *, {shapes} from {rows}")
     unreadable = _one(connection, f"select count({MAPPING_ERRORS}) from {rows}")
     return Relation(

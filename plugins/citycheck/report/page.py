@@ -90,9 +90,11 @@ FEEDS = {
 TABLES = {
     "communities": Words("社区", "Communities"),
     "buildings": Words("住宅楼或人口点", "Buildings"),
+    "community_changes": Words("社区变更", "Changes of communities"),
     "estates": Words("住宅小区", "Estates"),
     "facilities": Words("设施", "Facilities"),
     "survey_responses": Words("问卷", "Answers"),
+    "meeting_items": Words("座谈会纪要", "Minutes of meetings"),
     "repair_reports": Words("报修件各版本", "Versions of reports"),
 }
 SHORTFALLS = {
@@ -117,7 +119,7 @@ REASONS = {
     ),
     "implausible_size": Words("面积不合理", "An implausible size"),
     "rating_out_of_scale": Words("评分超出量表", "A rating off the scale"),
-    "outside_half_year": Words("不在本半年内", "Outside the half-year"),
+    "outside_coverage": Words("不在来源覆盖的时间内", "Outside the time that the sources cover"),
     "time_order": Words("时间先后矛盾", "Times in an impossible order"),
     "future_time": Words("时间晚于来源写入时间", "A time later than the source could know"),
     "invalid_geometry": Words("边界无效", "An invalid boundary"),

@@ -28,8 +28,6 @@ from great_expectations.expectations.metrics.map_metric_provider import (
     column_pair_condition_partial,
     multicolumn_condition_partial,
 )
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 import citycheck.quality.expectations  # noqa: F401  registers the expectations themselves
 from citycheck import duck
@@ -166,7 +164,7 @@ def _ask_duckdb(wkb: pd.Series, condition: str, *values: float) -> pd.Series:
         connection.register("given", given)
         answers = connection.execute(
             f"select coalesce({condition}, false) from "
-            "(select place, try(st_geomfromwkb(wkb)) as shape from given) order by place",
+            "(select place, case when octet_length(wkb) >= 9 then try(st_geomfromwkb(wkb)) end as shape from given) order by place",
             list(values),
         ).fetchnumpy()
     return pd.Series(np.asarray(next(iter(answers.values())), dtype=bool), index=wkb.index)
@@ -261,57 +259,55 @@ def _values(column: Column, parameters: dict[str, Any], draw: random.Random, cle
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("table", tables())
 def test_the_gate_says_what_great_expectations_says_with_pandas(
-    table: str, clean: Callable[[str], list[dict[str, Any]]], parameters: dict[str, Any]
+    table: str, seed: int, clean: Callable[[str], list[dict[str, Any]]], parameters: dict[str, Any]
 ) -> None:
+    """On rows of which a third of the values is drawn anew, from good, missing and bad ones."""
+    draw = random.Random(f"{table} {seed}")
     known = parameters | {"received_at": parameters["cut_off"]}
-    about, sound = tables()[table], clean(table)[:15]
+    about, sound = tables()[table], clean(table)[:60]
     suite = load_suite(SUITES / f"{table}.json", known)
 
-    @settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(st.randoms(use_true_random=False))
-    def holds(draw: random.Random) -> None:
-        rows = [
-            {
-                c.name: _values(c, known, draw, row.get(c.name)) if draw.random() < 0.3 else row.get(c.name)
-                for c in about.columns
-            }
-            | {
-                "source_file": "a.csv",
-                "source_row": place,
-                "mapping_errors": draw.choice([None] * 9 + ["bad_value:x"]),
-            }
-            for place, row in enumerate(sound)
-        ]
-        given_rows = pa.Table.from_pylist(rows, about.schema.append(pa.field("mapping_errors", pa.string())))
-        with tempfile.TemporaryDirectory() as folder:
-            mapped, out = Path(folder) / "mapped.parquet", Path(folder) / "out"
-            pq.write_table(given_rows, mapped)
-            try:
-                verdict = gate_feed(about.feed, "2026H1", {table: mapped}, out, SUITES, known)
-                checks = verdict.tables[0].checks
-                found = [(c.type, c.column, c.success, c.checked_count, c.unexpected_count) for c in checks]
-            except GateFailed:
-                written = json.loads((out / "verdict.json").read_text())["tables"][0]["checks"]
-                keys = ("type", "column", "success", "checked_count", "unexpected_count")
-                found = [tuple(check[key] for key in keys) for check in written]
-            quarantine = pq.read_table(out / f"{table}.quarantine.parquet")
-            accepted = pq.read_table(out / f"{table}.accepted.parquet")
-        told, broken = judge(suite, given_rows, known)
-        assert sorted(found, key=str) == sorted(told, key=str)
-        by_code: dict[str, set[int]] = {}
-        for place, codes in zip(
-            quarantine["source_row"].to_pylist(), quarantine["reason_codes"].to_pylist(), strict=True
-        ):
-            for code in codes.split(";"):
-                by_code.setdefault(code, set()).add(place)
-        unreadable = {place for place, row in enumerate(rows) if row["mapping_errors"]}
-        if unreadable:
-            broken.setdefault("bad_value", set()).update(unreadable)
-        assert by_code == broken
-        assert accepted["source_row"].to_pylist() == [
-            place for place in range(len(rows)) if place not in set().union(*broken.values())
-        ]
-
-    holds()
+    rows = [
+        {
+            c.name: _values(c, known, draw, row.get(c.name)) if draw.random() < 0.3 else row.get(c.name)
+            for c in about.columns
+        }
+        | {
+            "source_file": "a.csv",
+            "source_row": place,
+            "mapping_errors": draw.choice([None] * 9 + ["bad_value:x"]),
+        }
+        for place, row in enumerate(sound)
+    ]
+    given_rows = pa.Table.from_pylist(rows, about.schema.append(pa.field("mapping_errors", pa.string())))
+    with tempfile.TemporaryDirectory() as folder:
+        mapped, out = Path(folder) / "mapped.parquet", Path(folder) / "out"
+        pq.write_table(given_rows, mapped)
+        try:
+            verdict = gate_feed(about.feed, "2026H1", {table: mapped}, out, SUITES, known)
+            checks = verdict.tables[0].checks
+            found = [(c.type, c.column, c.success, c.checked_count, c.unexpected_count) for c in checks]
+        except GateFailed:
+            written = json.loads((out / "verdict.json").read_text())["tables"][0]["checks"]
+            keys = ("type", "column", "success", "checked_count", "unexpected_count")
+            found = [tuple(check[key] for key in keys) for check in written]
+        quarantine = pq.read_table(out / f"{table}.quarantine.parquet")
+        accepted = pq.read_table(out / f"{table}.accepted.parquet")
+    told, broken = judge(suite, given_rows, known)
+    assert sorted(found, key=str) == sorted(told, key=str)
+    by_code: dict[str, set[int]] = {}
+    for place, codes in zip(
+        quarantine["source_row"].to_pylist(), quarantine["reason_codes"].to_pylist(), strict=True
+    ):
+        for code in codes.split(";"):
+            by_code.setdefault(code, set()).add(place)
+    unreadable = {place for place, row in enumerate(rows) if row["mapping_errors"]}
+    if unreadable:
+        broken.setdefault("bad_value", set()).update(unreadable)
+    assert by_code == broken
+    assert accepted["source_row"].to_pylist() == [
+        place for place in range(len(rows)) if place not in set().union(*broken.values())
+    ]

@@ -205,7 +205,7 @@ def _fill_marts(connection: Any, has_survey: bool) -> None:
     connection.execute(
         """
         insert into marts.row_ledger values
-            ('facilities', 'facilities', '2026H1', 'd1', 'facilities.csv', 100, 90, 7, 3);
+            ('facilities', 'facilities', '2026H1', 'd1', 'facilities.csv', 100, 90, 7, 3, 0);
         insert into marts.quarantine_summary values ('facilities', 'facilities', 'zero_coordinates', 7);
         """
     )

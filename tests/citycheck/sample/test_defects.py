@@ -28,11 +28,11 @@ EXPECTED = {
     "facilities": KEYS | POINTS | VALUES | SIZES,
     "survey_responses": KEYS
     | VALUES
-    | {"unknown_community", "negative_number", "rating_out_of_scale", "outside_half_year"},
+    | {"unknown_community", "negative_number", "rating_out_of_scale", "outside_coverage"},
     "repair_reports": KEYS
     | POINTS
     | VALUES
-    | {"unknown_community", "rating_out_of_scale", "outside_half_year", "time_order", "future_time"},
+    | {"unknown_community", "rating_out_of_scale", "outside_coverage", "time_order", "future_time"},
 }
 
 
@@ -122,11 +122,11 @@ def test_planted_times_are_wrong_as_told(planted: Rows, rows: Callable[[str], Ro
                 row[event] and row[event] < row["上报时间"]
                 for event in ("办结时间", "首次回应时间", "分转时间")
             )
-        elif reason == "outside_half_year":
+        elif reason == "outside_coverage":
             assert not "2026-01-01" <= row["上报时间"] < "2026-07-01"
         elif reason == "future_time":
             assert datetime.fromisoformat(row["更新时间"]) > datetime(2026, 7, 16)
         else:
             continue
         seen[reason] += 1
-    assert seen == {"time_order": 3, "outside_half_year": 3, "future_time": 3}
+    assert seen == {"time_order": 3, "outside_coverage": 3, "future_time": 3}
