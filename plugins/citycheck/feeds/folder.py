@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import hashlib
 from pathlib import Path
 
 from citycheck.errors import BadInput
@@ -13,6 +13,7 @@ def listing(folder: Path) -> list[str]:
     return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
 
 
+_CHUNK_BYTES = 1 << 20
 _SIDECARS = {".shp": (".shx", ".dbf", ".prj", ".cpg")}
 """Files that belong to another one of the same name: a Shapefile is several."""
 
@@ -29,14 +30,21 @@ def with_sidecars(paths: list[str], offered: list[str]) -> list[str]:
     return sorted(found)
 
 
-def fetch(folder: Path, paths: list[str], out: Path) -> None:
-    """Copy files byte for byte. Raises `BadInput` when one cannot be read."""
+def fetch(folder: Path, paths: list[str], out: Path) -> dict[str, str]:
+    """Copy files byte for byte; the SHA-256 of each. Raises `BadInput` when one cannot be read."""
+    digests: dict[str, str] = {}
     for path in paths:
         target = out / path
         target.parent.mkdir(parents=True, exist_ok=True)
+        digest = hashlib.sha256()
         try:
-            shutil.copyfile(folder / path, target)
+            with (folder / path).open("rb") as source, target.open("wb") as copy:
+                while chunk := source.read(_CHUNK_BYTES):
+                    digest.update(chunk)
+                    copy.write(chunk)
         except (FileNotFoundError, PermissionError) as error:
             raise BadInput(
                 f"{folder / path}: cannot be read ({error.strerror}); expected a readable file. Check the source's folder."
             ) from None
+        digests[path] = digest.hexdigest()
+    return digests

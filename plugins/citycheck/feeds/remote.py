@@ -155,7 +155,7 @@ def _bucket(address: str, connection: Connection | None, hosts: Sequence[str]) -
             f"The connection {connection.id!r} has no login or no password; expected the access key and the secret key. "
             "Correct it in Airflow."
         )
-    from fsspec.implementations.arrow import ArrowFSWrapper  # type: ignore[import-untyped]
+    from fsspec.implementations.arrow import ArrowFSWrapper
     from pyarrow.fs import AwsStandardS3RetryStrategy, S3FileSystem
 
     store = S3FileSystem(

@@ -107,7 +107,10 @@ def land(
         except NothingNew:
             shutil.rmtree(staging)
             raise
-        files = tuple(_landed(staging, source, path) for source, path in fetched.files)
+        files = tuple(
+            LandedFile(source, path, fetched.sha256[source, path], (staging / source / path).stat().st_size)
+            for source, path in fetched.files
+        )
         delivery = Delivery(
             profile.city,
             feed,
@@ -240,6 +243,7 @@ class _Fetched:
     files: list[tuple[str, str]]
     """(source, path), sorted."""
     absent_periods: list[str]
+    sha256: dict[tuple[str, str], str] = field(default_factory=dict)
     since: str | None = None
     watermarks: dict[str, str] = field(default_factory=dict)
 
@@ -295,7 +299,8 @@ def _fetch(
         paths = folder_feed.with_sidecars(sorted(chosen_paths), offers[name][1])
         if city.profile.sources[name].protocol is None:
             if folder is not None:
-                folder_feed.fetch(folder, paths, out)
+                known = folder_feed.fetch(folder, paths, out)
+                fetched.sha256 |= {(name, path): sha256 for path, sha256 in known.items()}
             else:
                 pinned = city.pinned_files(name)
                 http_feed.fetch(
@@ -303,7 +308,9 @@ def _fetch(
                 )
         else:
             paths = offers[name][1]  # all that it said, byte for byte
-        _verify(city, name, paths, out)
+        for path in paths:
+            fetched.sha256.setdefault((name, path), _sha256(out / path))
+        _verify(city, name, paths, out, fetched.sha256)
         fetched.files += [(name, path) for path in paths]
     fetched.files.sort()
     if fetched.since is not None and not _has_records(city, staging, chosen):
@@ -416,23 +423,18 @@ def _offer(
     return None, sorted(pinned)
 
 
-def _verify(city: City, source: str, paths: list[str], out: Path) -> None:
+def _verify(city: City, source: str, paths: list[str], out: Path, sha256: dict[tuple[str, str], str]) -> None:
     pinned = city.pinned_files(source)
     for path in paths:
         if (out / path).stat().st_size == 0:
             raise BadInput(
                 f"{source}/{path}: the file is empty; expected data. Ask the source to send it again."
             )
-        if path in pinned and (found := _sha256(out / path)) != pinned[path][1]:
+        if path in pinned and (found := sha256[source, path]) != pinned[path][1]:
             raise BadInput(
                 f"{source}/{path}: its SHA-256 is {found[:12]}…, expected {pinned[path][1][:12]}… as pinned. "
                 "Fetch the pinned version, or pin the new one after checking it."
             )
-
-
-def _landed(staging: Path, source: str, path: str) -> LandedFile:
-    file = staging / source / path
-    return LandedFile(source, path, _sha256(file), file.stat().st_size)
 
 
 def _delivery_id(files: tuple[LandedFile, ...]) -> str:

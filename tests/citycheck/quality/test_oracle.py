@@ -164,7 +164,8 @@ def _ask_duckdb(wkb: pd.Series, condition: str, *values: float) -> pd.Series:
         connection.register("given", given)
         answers = connection.execute(
             f"select coalesce({condition}, false) from "
-            "(select place, case when octet_length(wkb) >= 9 then try(st_geomfromwkb(wkb)) end as shape from given) order by place",
+            "(select place, case when octet_length(wkb) >= 9 then try(st_geomfromwkb(wkb)) end as shape from given) "
+            "order by place",
             list(values),
         ).fetchnumpy()
     return pd.Series(np.asarray(next(iter(answers.values())), dtype=bool), index=wkb.index)

@@ -78,7 +78,8 @@ def test_csv_opens_in_a_spreadsheet_and_runs_nothing(full_build, tmp_path):
         connection.execute("delete from marts.row_ledger")
         for n, text in enumerate(dangerous):
             connection.execute(
-                "insert into marts.row_ledger values ('f', 't', '2026H1', ?, ?, -5, 0, 0, 0, 0)", [str(n), text]
+                "insert into marts.row_ledger values ('f', 't', '2026H1', ?, ?, -5, 0, 0, 0, 0)",
+                [str(n), text],
             )
     staged = bundle.stage(
         full_build.database, full_build.manifest, tmp_path / "staged", full_build.provenance
