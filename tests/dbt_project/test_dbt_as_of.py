@@ -23,6 +23,7 @@ MOMENTS = [REPORTED + timedelta(days=day) for day in (0, 1, 30, 60)] + [
     CUT_OFF,
     CUT_OFF + timedelta(seconds=1),
 ]
+NUMBERS = itertools.count()
 LIFE = st.sampled_from(["open", "closed", "rejected", "deleted"])
 VERSION = st.tuples(
     st.sampled_from(["r1", "r2", "r3"]), st.sampled_from(MOMENTS), LIFE, st.sampled_from([None, *MOMENTS])
@@ -101,10 +102,10 @@ def test_any_permutation_and_repetition_of_deliveries_gives_the_same_state(
 ):
     entries = []
     for number, versions in enumerate(batches):
-        file = tmp_path / f"{number}.parquet"
+        file = tmp_path / f"{next(NUMBERS)}.parquet"  # a name of its own: DuckDB remembers files that it has read
         pq.write_table(pa.Table.from_pylist([row(*v) for v in versions], schema=SCHEMA), file)
         listed = [{"source": "s", "path": f"{number}", "sha256": "x"}]
-        entries.append({"delivery": f"{number}", "received": f"2026-07-{number + 1:02d}", "files": listed})
+        entries.append({"delivery": file.stem, "received": f"2026-07-{number + 1:02d}", "files": listed})
     handled = entries + random.sample(entries, len(entries) // 2)
     random.shuffle(handled)
     counted = [tmp_path / f"{e['delivery']}.parquet" for e in deliveries.counting(handled, adds_up=True)]
@@ -120,7 +121,7 @@ def test_any_permutation_and_repetition_of_deliveries_gives_the_same_state(
 def test_any_batching_of_the_same_versions_gives_the_same_state(connection, model, tmp_path, versions, cuts):
     edges = sorted({0, len(versions), *(cut for cut in cuts if cut < len(versions))})
     files = []
-    for number, (start, end) in enumerate(itertools.pairwise(edges)):
-        files.append(tmp_path / f"batch{number}.parquet")
+    for start, end in itertools.pairwise(edges):
+        files.append(tmp_path / f"{next(NUMBERS)}.parquet")
         pq.write_table(pa.Table.from_pylist([row(*v) for v in versions[start:end]], schema=SCHEMA), files[-1])
     assert state(connection, model, files) == expected([versions])

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from citycheck.errors import BadInput
 
-ROWS = 16_384
+ROWS = 4_096
 """Rows a batch: few enough that the batches of wide rows stay small."""
 
 

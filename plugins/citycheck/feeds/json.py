@@ -17,7 +17,7 @@ from citycheck.feeds import batch
 
 LIMIT_CHARACTERS = 64 << 20
 """The longest single record; a longer one is most likely no record."""
-_WINDOW_CHARACTERS = 1 << 20
+_WINDOW_CHARACTERS = 1 << 18
 _LINE_CHARACTERS = 8 << 20
 """How far the end of the first line is looked for."""
 _BLANKS = " \t\r\n"
