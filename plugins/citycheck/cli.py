@@ -180,7 +180,7 @@ def sql(
         wanted = [d for d in databases if half_year in (None, d.stem)]
         if not wanted:
             raise CitycheckError(
-                f"{warehouse}: no marts of {half_year or 'any half-year'} are there. Run `make demo` first."
+                f"{warehouse}: no marts of {half_year or 'any half-year'} are there. Run `citycheck build` first."
             )
         database = wanted[-1]
         if query is None:

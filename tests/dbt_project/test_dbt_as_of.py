@@ -102,7 +102,9 @@ def test_any_permutation_and_repetition_of_deliveries_gives_the_same_state(
 ):
     entries = []
     for number, versions in enumerate(batches):
-        file = tmp_path / f"{next(NUMBERS)}.parquet"  # a name of its own: DuckDB remembers files that it has read
+        file = (
+            tmp_path / f"{next(NUMBERS)}.parquet"
+        )  # a name of its own: DuckDB remembers files that it has read
         pq.write_table(pa.Table.from_pylist([row(*v) for v in versions], schema=SCHEMA), file)
         listed = [{"source": "s", "path": f"{number}", "sha256": "x"}]
         entries.append({"delivery": file.stem, "received": f"2026-07-{number + 1:02d}", "files": listed})

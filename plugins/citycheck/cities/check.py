@@ -22,7 +22,7 @@ from typing import Any
 
 import duckdb
 
-from citycheck import FEEDS, connections
+from citycheck import FEEDS, connections, standard
 from citycheck.cities import reading
 from citycheck.cities.columns import compile_file
 from citycheck.cities.mapping import mapper
@@ -221,9 +221,8 @@ class _Desk:
 
 
 def _try(desk: _Desk, feed: str, table_map: TableMap, rows: int) -> TableCheck:
-    made = TableCheck(
-        feed, table_map.table, table_map.source, table_map.files, problems=_open_ends(table_map)
-    )
+    problems = (*_open_ends(table_map), *_too_late(desk, table_map))
+    made = TableCheck(feed, table_map.table, table_map.source, table_map.files, problems=problems)
     source = desk.city.profile.sources[table_map.source]
     if OPEN in (source.title, source.licence):
         made = replace(made, notes=("the source's title or licence is '?': a release shows them. Say them.",))
@@ -279,6 +278,17 @@ def _open_ends(table_map: TableMap) -> tuple[str, ...]:
     return tuple(told)
 
 
+def _too_late(desk: _Desk, table_map: TableMap) -> Iterator[str]:
+    """Versions count up to the cut-off of their half-year."""
+    version = table_map.columns.get("version_at")
+    lag = timedelta(days=standard.parameter("cut_off_lag_days"))
+    if version and version.received and desk.half_year.end(desk.city.profile.zone) + lag < desk.received_at:
+        yield (
+            "version_at is the time of receipt: nothing of a half-year whose cut-off is past will count; "
+            "map it from the time of the report if the source keeps no time of change."
+        )
+
+
 # Rows --------------------------------------------------------------------------------------------------------------
 
 
@@ -304,6 +314,7 @@ def _on(desk: _Desk, made: TableCheck, table_map: TableMap, file: Path, path: st
             left_out = _one(connection, statement.out_of_scope) if statement.out_of_scope else 0
             columns = tuple(_columns(connection, desk.city, table_map, raw))
             guards = tuple(_guards(connection, table_map, desk.half_year))
+            outside = tuple(_outside(connection, desk.city, table_map))
         except duckdb.Error as error:
             raise reading.unreadable(table_map, path, error, file) from None
         read = _one(connection, "select count(*) from head")
@@ -312,7 +323,7 @@ def _on(desk: _Desk, made: TableCheck, table_map: TableMap, file: Path, path: st
     if table_map.format == "csv" and table_map.delimiter == "auto":
         delimiter = encodings.delimiter(file, reading._encoding(table_map, file))
     return replace(
-        _with(made, *_undone(columns, read - left_out), *_lifted(guards)),
+        _with(made, *_undone(columns, read - left_out), *outside, *_lifted(guards)),
         rows=read,
         rows_out_of_scope=left_out,
         encoding=raw.encoding,
@@ -460,6 +471,31 @@ def _undone(columns: Sequence[ColumnCheck], rows: int) -> list[str]:
             listed = ", ".join(f"{code} {n / rows:.1%}" for code, n in wrong.items())
             told.append(f"{column.name}: of the rows read, {listed}. Look at its examples.")
     return told
+
+
+def _outside(connection: duckdb.DuckDBPyConnection, city: City, table_map: TableMap) -> Iterator[str]:
+    """Places that lie outside the city's box, where they are more than the gate lets pass."""
+    box = city.profile.box
+    shape = "st_geomfromwkb(geometry)"
+    kinds = {
+        "points": (("lon", "lat"), ("lon", "lon", "lat", "lat")),
+        "polygons": (("geometry",), [f"st_{side}({shape})" for side in ("xmin", "xmax", "ymin", "ymax")]),
+    }
+    for kind, (needed, (west, east, south, north)) in kinds.items():
+        if not set(needed) <= set(table_map.columns):
+            continue
+        inside = (
+            f"{west} >= {box.lon_min!r} and {east} <= {box.lon_max!r} "
+            f"and {south} >= {box.lat_min!r} and {north} <= {box.lat_max!r}"
+        )
+        count, rows = connection.execute(
+            f"select count(*) filter (not ({inside})), count(*) from tried"
+        ).fetchall()[0]
+        if count > _WRONG_MAX * rows:
+            yield (
+                f"{count} of {rows} {kind} lie outside `box` ({count / rows:.1%}), and the gate would refuse them. "
+                "Correct `box`, or say what the coordinates are."
+            )
 
 
 def _lifted(guards: Sequence[GuardCheck]) -> list[str]:

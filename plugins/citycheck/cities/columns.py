@@ -27,6 +27,10 @@ SQL_TYPE = {
 }
 
 
+_POINT = (
+    f"case when st_geometrytype({SHAPE})::varchar = 'POINT' then {SHAPE} else st_pointonsurface({SHAPE}) end"
+)
+"""The place of a shape: a point inside of it, if it is an area."""
 UNMAPPED_TYPE = "struct(column_name varchar, value varchar)[]"
 
 
@@ -135,6 +139,15 @@ def trimmed(text: str) -> str:
 
 def _cleaned(column: ColumnMap, known: Sequence[str]) -> str:
     """The first source text that is not blank, trimmed, or all of them joined; null when there is none."""
+    text = _origin(column, known)
+    conditions = [
+        f"{trimmed(name_of(name))} in ({', '.join(map(quoted, values))})" if name in known else "false"
+        for name, values in column.where.items()
+    ]
+    return f"case when {' and '.join(conditions)} then {text} end" if conditions else text
+
+
+def _origin(column: ColumnMap, known: Sequence[str]) -> str:
     if column.value is not None:
         return quoted(column.value)
     if column.row_number:
@@ -142,9 +155,14 @@ def _cleaned(column: ColumnMap, known: Sequence[str]) -> str:
     parts = [trimmed(name_of(name)) for name in column.from_ if name in known]
     if not parts:
         return "cast(null as varchar)"
+    if len(parts) == 1:
+        return parts[0]
+    if column.null_if:  # a text that means unknown must not stand before one that is known
+        listed = ", ".join(map(quoted, column.null_if))
+        parts = [f"case when {part} not in ({listed}) then {part} end" for part in parts]
     if column.join is not None:
         return f"nullif(concat_ws({quoted(column.join)}, {', '.join(parts)}), '')"
-    return f"coalesce({', '.join(parts)})" if len(parts) > 1 else parts[0]
+    return f"coalesce({', '.join(parts)})"
 
 
 def _coded(city: City, name: str, column: ColumnMap) -> tuple[str, str]:
@@ -242,8 +260,8 @@ def _typed(
         return {
             "polygon": "case when st_isempty(area) then null else st_aswkb(area) end",
             "was_repaired": "coalesce(not is_valid, false)",
-            "lon": f"st_x({SHAPE})",
-            "lat": f"st_y({SHAPE})",
+            "lon": f"st_x({_POINT})",
+            "lat": f"st_y({_POINT})",
         }[column.geometry]
     if target.protect == "hash":
         return f"{target.purpose}_hash({text})"

@@ -163,7 +163,7 @@ class ColumnMap(Strict):
 
     The first source column that is not blank is taken (`from`; with `join`, all of them together), or a constant
     (`value`), the number of the row (`row_number`), the time of receipt (`received`), or something of the shape
-    (`geometry`). Then, in this order: `null_if`, `extract`, `patterns` and `values` (each part, with `separator`),
+    (`geometry`). Then, in this order: `where`, `null_if`, `extract`, `patterns` and `values` (each part, with `separator`),
     `first`, `prefix`, `blank`; numbers by `number`, then `times` or `unit`; times by `calendar`, `time`, `zone`.
     """
 
@@ -175,6 +175,8 @@ class ColumnMap(Strict):
     geometry: Literal["polygon", "was_repaired", "lon", "lat"] | None = None
     join: str | None = None
     """Put all columns of `from` together with this between them, such as a date and a time of day."""
+    where: dict[str, list[str]] = {}
+    """Source column → texts: only in rows in which it has one of them; null in all others."""
     null_if: list[str] = []
     extract: str | None = None
     """A regular expression; its first group is what counts, and a text without it is unknown."""

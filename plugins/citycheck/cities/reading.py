@@ -298,7 +298,8 @@ def in_wgs84(shape: str, crs: str | None) -> str:
 
 def _named(table_map: TableMap) -> set[str]:
     """Every source column that the profile names."""
-    named = {name for column in table_map.columns.values() for name in column.from_} | set(table_map.only)
+    named = {name for column in table_map.columns.values() for name in (*column.from_, *column.where)}
+    named |= set(table_map.only)
     for correction in table_map.corrections:
         named |= {*(correction.swap or ()), *correction.set_null, *correction.where, correction.guard.column}
     return named | ({table_map.wkt} if table_map.wkt else set())
@@ -320,6 +321,13 @@ def _check_columns(table_map: TableMap, path: str, raw: Raw) -> None:
                 f"Ask the source for it, or correct `{key}` in the profile."
             )
     for target, column_map in table_map.columns.items():
+        if absent := [
+            column for column in column_map.where if column not in raw.columns and not raw.may_lack
+        ]:
+            raise BadInput(
+                f"{name}: the column {absent[0]!r}, which `where` of {table_map.table}.{target} names, is missing"
+                f"{_nearest(absent[0], raw.columns)}. Ask the source for it, or correct `where` in the profile."
+            )
         if column_map.from_ and not raw.may_lack and not set(column_map.from_) & set(raw.columns):
             raise lacks(name, table_map.table, target, column_map.from_, raw.columns)
 

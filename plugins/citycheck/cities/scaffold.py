@@ -12,7 +12,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,13 +22,14 @@ from zoneinfo import ZoneInfo
 import duckdb
 import yaml
 
-from citycheck import FEEDS
+from citycheck import FEEDS, standard
 from citycheck.cities import columns, reading
 from citycheck.cities.check import OPEN, quote, written
 from citycheck.cities.profile import ColumnMap, TableMap
 from citycheck.cities.reading import SHAPE, name_of, quoted
 from citycheck.errors import BadInput
 from citycheck.feeds import encoding as encodings
+from citycheck.feeds import geo
 from citycheck.lake.tables import Column, tables
 from citycheck.period import HalfYear
 from citycheck.privacy.scrub import scrub
@@ -43,11 +44,12 @@ _LIKE_MIN = 87
 """How alike (0 to 100) a name must be to a known one."""
 _MAIN = {feed: feed for feed in FEEDS} | {"survey": "survey_responses"}
 """The table that a feed is mostly about."""
-_FORMATS = {
-    ".csv": "csv", ".txt": "csv", ".tsv": "csv", ".xlsx": "xlsx", ".xlsm": "xlsx", ".geojson": "geo", ".shp": "geo",
-    ".gpkg": "geo", ".kml": "geo", ".topojson": "geo", ".fgb": "geo", ".parquet": "parquet", ".pbf": "osm", ".osm": "osm",
-    ".ndjson": "json", ".jsonl": "json", ".json": "json",
+_FORMATS = dict.fromkeys(geo._DRIVERS, "geo") | {
+    ".csv": "csv", ".txt": "csv", ".tsv": "csv", ".xlsx": "xlsx", ".xlsm": "xlsx", ".shp": "geo", ".zip": "geo",
+    ".geojsonl": "geo", ".geojsonseq": "geo", ".parquet": "parquet", ".geoparquet": "parquet", ".pbf": "osm",
+    ".osm": "osm", ".ndjson": "json", ".jsonl": "json", ".json": "json",
 }  # fmt: skip
+"""A zip is taken for a zipped Shapefile or the like: nothing else that is zipped is read."""
 _DATES = (
     "%Y-%m-%d",
     "%Y/%m/%d",
@@ -80,6 +82,9 @@ _NUMBERS = {
     "1.234,5": r"[+-]?([0-9]{1,3}(\.[0-9]{3})+|[0-9]+)(,[0-9]+)?",
     "1 234,5": r"[+-]?([0-9]{1,3}([ \u00a0\u202f][0-9]{3})+|[0-9]+)(,[0-9]+)?",
 }
+_WKT = r"\s*(MULTI)?(POINT|LINESTRING|POLYGON)\s*(Z|M|ZM)?\s*(\(|EMPTY)"
+_LEFT_MAX = 40
+"""How many columns that are not taken are named."""
 _UNITS = (("公顷", "ha"), ("公頃", "ha"), ("hectare", "ha"), ("(ha)", "ha"), ("亩", "mu"), ("畝", "mu"), ("坪", "ping"),
           ("sq ft", "sqft"), ("sqft", "sqft"), ("square feet", "sqft"), ("acre", "acre"))  # fmt: skip
 
@@ -92,6 +97,8 @@ class Found:
     texts: tuple[tuple[str, int], ...]
     distinct: int
     rows: int
+    blanks: int = 0
+    """Rows without a text."""
 
     @property
     def filled(self) -> int:
@@ -113,6 +120,10 @@ class Sample:
     options: dict[str, Any]
     """What the profile must say to read it: encoding, delimiter, header, records."""
     columns: dict[str, Found] = field(default_factory=dict)
+    chosen: dict[str, str] = field(default_factory=dict)
+    """Column of the lake → column of the source."""
+    zeros: tuple[str, ...] = ()
+    """How zero is written where longitude and latitude both are; none if they never are."""
     shape: str | None = None
     """point or area, if the rows have shapes."""
     box: tuple[float, float, float, float] | None = None
@@ -142,11 +153,12 @@ def scaffold(
     *,
     time_zone: str | None = None,
     sources: Path | None = None,
+    now: datetime | None = None,
 ) -> Path:
     """Write `<out>/<name>/profile.yml` from sample files, each for a feed or a table of the lake; its path.
 
-    `sources` is where the profile's folders begin; a sample below it is found there again. Raises `BadInput` when the
-    folder exists, a name is wrong or a sample cannot be read.
+    `sources` is where the profile's folders begin; a sample below it is found there again. What is past is told by
+    `now`, by default the clock's. Raises `BadInput` when the folder exists, a name is wrong or a sample cannot be read.
     """
     folder = out / name
     if re.fullmatch(r"[a-z][a-z0-9_]*", name) is None:
@@ -160,7 +172,7 @@ def scaffold(
     if not samples:
         raise BadInput("There is no sample: expected one at least, such as --sample repair_reports=FILE.")
     read = [_read(_table(key), file) for key, file in samples.items()]
-    text = _profile(name, read, time_zone, sources)
+    text = _profile(name, read, time_zone, sources, now or datetime.now(UTC))
     folder.mkdir(parents=True)
     path = folder / "profile.yml"
     path.write_text(text, encoding="utf-8")
@@ -207,6 +219,8 @@ def _read(table: str, file: Path) -> Sample:
         _look_into_json(sample)
     if kind == "csv":
         _look_into_csv(sample)
+    if kind == "osm" and table == "facilities":
+        sample.options["tags"] = {key: list(kinds) for key, kinds in _synonyms()["osm"].items()}
     from citycheck.cities.mapping import mapper
     from citycheck.privacy.hashing import Key
 
@@ -282,10 +296,51 @@ def _fill(connection: duckdb.DuckDBPyConnection, sample: Sample, work: Path) -> 
         counted = connection.execute(
             f"select {text} as t, count(*) from sample where t is not null group by t order by 2 desc, hash(t), t limit {TEXTS}"
         ).fetchall()
-        [(distinct,)] = connection.execute(f"select count(distinct {text}) from sample").fetchall()
-        sample.columns[column] = Found(column, tuple(counted), distinct, rows)
+        [(distinct, filled)] = connection.execute(
+            f"select count(distinct {text}), count({text}) from sample"
+        ).fetchall()
+        sample.columns[column] = Found(column, tuple(counted), distinct, rows, rows - filled)
+    wkt = None if raw.has_shape else next(filter(_is_wkt, sample.columns.values()), None)
+    if wkt is not None:
+        sample.options["wkt"] = wkt.name
+    sample.chosen = _chosen(sample)
+    sample.zeros = _zeros(connection, sample)
+    if wkt is not None and not _wants_shapes(sample):
+        del sample.options["wkt"]
+        wkt = None
     if raw.has_shape:
-        _shapes(connection, sample)
+        _shapes(connection, sample, SHAPE)
+    elif wkt is not None:
+        _shapes(connection, sample, f"try(st_geomfromtext({name_of(wkt.name)}))")
+
+
+def _is_wkt(found: Found) -> bool:
+    """Whether a column holds shapes as well-known text."""
+    fits = sum(rows for text, rows in found.texts if re.match(_WKT, text, re.IGNORECASE))
+    return 0 < _FIT_MIN * found.filled <= fits
+
+
+def _wants_shapes(sample: Sample) -> bool:
+    """Whether the table needs the shapes: for its polygons, or for places that no columns of numbers tell."""
+    names = [column.name for column in tables()[sample.table].columns]
+    has_numbers = all(
+        name in sample.chosen and sample.columns[sample.chosen[name]].filled for name in ("lon", "lat")
+    )
+    return "geometry" in names or ("lon" in names and not has_numbers)
+
+
+def _zeros(connection: duckdb.DuckDBPyConnection, sample: Sample) -> tuple[str, ...]:
+    if not {"lon", "lat"} <= set(sample.chosen):
+        return ()
+    lon, lat = (f"trim({name_of(sample.chosen[name])}, {quoted(reading.BLANKS)})" for name in ("lon", "lat"))
+    zero = "'[+-]?0+([.,]0*)?'"
+    texts = connection.execute(
+        f"""
+        select distinct unnest([{lon}, {lat}]) from sample
+        where regexp_full_match({lon}, {zero}) and regexp_full_match({lat}, {zero}) order by 1
+        """
+    ).fetchall()
+    return tuple(dict.fromkeys(["0", "0.0", *(text for (text,) in texts)])) if texts else ()
 
 
 def _plain(sample: Sample, columns: Sequence[str]) -> TableMap:
@@ -296,18 +351,25 @@ def _plain(sample: Sample, columns: Sequence[str]) -> TableMap:
     )
 
 
-def _shapes(connection: duckdb.DuckDBPyConnection, sample: Sample) -> None:
+def _shapes(connection: duckdb.DuckDBPyConnection, sample: Sample, shape: str) -> None:
+    """What the shapes are and where they lie; a point at 0, 0 is nowhere."""
+    shapes = f"(select {shape} as g from sample where {shape} is not null)"
     kinds = connection.execute(
-        f"select upper(cast(st_geometrytype({SHAPE}) as varchar)), count(*) from sample where {SHAPE} is not null group by 1"
+        f"select upper(cast(st_geometrytype(g) as varchar)), count(*) from {shapes} group by 1"
     ).fetchall()
     if not kinds:
         return
     points = sum(rows for kind, rows in kinds if kind == "POINT")
     sample.shape = "point" if 2 * points > sum(rows for _, rows in kinds) else "area"
     [extent] = connection.execute(
-        f"select min(st_xmin({SHAPE})), max(st_xmax({SHAPE})), min(st_ymin({SHAPE})), max(st_ymax({SHAPE})) from sample"
+        f"""
+        select min(st_xmin(g)), max(st_xmax(g)), min(st_ymin(g)), max(st_ymax(g)) from {shapes}
+        where not (st_xmin(g) = 0 and st_xmax(g) = 0 and st_ymin(g) = 0 and st_ymax(g) = 0)
+        """
     ).fetchall()
     west, east, south, north = extent
+    if west is None:
+        return
     if -180 <= west <= east <= 180 and -90 <= south <= north <= 90:
         sample.box = (west, east, south, north)
     else:
@@ -319,24 +381,98 @@ def _shapes(connection: duckdb.DuckDBPyConnection, sample: Sample) -> None:
 # Columns --------------------------------------------------------------------------------------------------------------
 
 
-def _lines(sample: Sample) -> list[Line]:
+def _lines(sample: Sample, zone: ZoneInfo, now: datetime) -> list[Line]:
     """What stands for each column of the lake, in its order."""
     table = tables()[sample.table]
-    chosen = _chosen(sample)
-    lines = {}
+    chosen = sample.chosen
+    event = sample.columns.get(chosen.get(table.event or "", ""))
+    sample.times = _span(event) if event else None
+    lines = _osm_lines(sample) if "tags" in sample.options else {}
     for target in table.columns:
+        if target.name in lines:
+            continue
         if sample.shape == "area" and target.type == "binary":
             lines[target.name] = Line(target.name, "geometry: polygon")
         elif target.name == "is_geometry_repaired":
             lines[target.name] = Line(target.name, "geometry: was_repaired")
-        elif sample.shape is not None and target.name in ("lon", "lat") and target.name not in chosen:
+        elif _is_placed_by_shape(sample, target):
             lines[target.name] = Line(target.name, f"geometry: {target.name}")
         elif target.name in chosen:
             lines[target.name] = _line(sample, target, sample.columns[chosen[target.name]])
     for target in table.columns:
         if target.required and target.name not in lines:
             lines[target.name] = _instead(sample, target, chosen)
+    if "version_at" in lines:
+        lines["version_at"] = _version(sample, lines, zone, now)
     return [lines[target.name] for target in table.columns if target.name in lines]
+
+
+def _is_placed_by_shape(sample: Sample, target: Column) -> bool:
+    if sample.shape != "point" or target.name not in ("lon", "lat"):
+        return False  # of an area, the mapping takes no point
+    return "wkt" in sample.options or target.name not in sample.chosen
+
+
+def _osm_lines(sample: Sample) -> dict[str, Line]:
+    """Of OpenStreetMap, a feature's tags tell its kind; it may have tags of several keys."""
+    known: dict[str, dict[str, str]] = _synonyms()["osm"]
+    block = []
+    for key, kinds in known.items():
+        rows = dict(sample.columns[key].texts) if key in sample.columns else {}
+        block += [f"{_flow(text)}: {kind}   # {rows.get(text, 0)} rows" for text, kind in kinds.items()]
+    words = "|".join(text for kinds in known.values() for text in kinds)
+    verbs = f'from: [{", ".join(known)}]\njoin: ";"\nextract: {quote(f"(?:^|;)({words})(?:;|$)")}'
+    why = "as the tags are mostly used: check them all"
+    return {
+        "facility_id": Line(
+            "facility_id", 'from: [osm_type, osm_id], join: "-"', sources=("osm_type", "osm_id")
+        ),
+        "kind_code": Line("kind_code", verbs, why, tuple(block), sources=tuple(known)),
+        "operating_status": _instead(sample, tables()["facilities"].column("operating_status"), {}),
+    }
+
+
+def _version(sample: Sample, lines: Mapping[str, Line], zone: ZoneInfo, now: datetime) -> Line:
+    """When a version was written: the time of the change, else of receipt, unless the half-years are past by then."""
+    made, reported = lines["version_at"], lines["reported_at"]
+    if made.sources and made.is_taken:
+        updated = sample.columns[made.sources[0]]
+        if not updated.blanks or not reported.sources or reported.sources == made.sources:
+            return made
+        # A report that was never changed has no such time.
+        (forms, why), (others, _) = _times(updated), _times(sample.columns[reported.sources[0]])
+        are_texts = not any(form in _EPOCHS for form in (*forms, *others))
+        if set(forms) != set(others) and not (are_texts and _is_roc(forms) == _is_roc(others)):
+            return Line(
+                made.target,
+                made.verbs,
+                f"blank in {updated.blanks} rows, which will be refused",
+                (),
+                made.sources,
+            )
+        origin = f"from: [{_flow(updated.name)}, {_flow(reported.sources[0])}]"
+        verbs = f"{origin}, {_time_verbs(tuple(dict.fromkeys([*forms, *others])))}"
+        return Line(
+            made.target, verbs, why or "where it is blank, the report was never changed", (), made.sources
+        )
+    if not sample.times and reported.sources:
+        return made
+    if sample.times:
+        first = HalfYear.containing(sample.times[0].replace(tzinfo=zone), zone)
+        if first.end(zone) + timedelta(days=standard.parameter("cut_off_lag_days")) > now:
+            return made
+    why = "the source keeps no time of change; by the time of receipt, nothing of a half-year that is past would count"
+    return Line(made.target, reported.verbs, why, sources=reported.sources)
+
+
+def _is_roc(forms: Sequence[str]) -> bool:
+    return bool(forms) and forms[0].startswith("roc ")
+
+
+def _time_verbs(forms: Sequence[str]) -> str:
+    listed = [form.removeprefix("roc ") for form in forms]
+    told = quote(listed[0]) if len(listed) == 1 else f"[{', '.join(map(quote, listed))}]"
+    return f"time: {told}{', calendar: roc' if _is_roc(forms) else ''}"
 
 
 def _chosen(sample: Sample) -> dict[str, str]:
@@ -351,6 +487,8 @@ def _chosen(sample: Sample) -> dict[str, str]:
             for name in [target.name, *_synonyms()["columns"].get(sample.table, {}).get(target.name, [])]
         ]
         for column, found in sample.columns.items():
+            if column == sample.options.get("wkt"):
+                continue
             name = _folded(column.removeprefix("attributes."))
             like = _alike(name, names)
             rank = names.index(name) if name in names else len(names)
@@ -379,7 +517,7 @@ def _alike(name: str, known: Sequence[str]) -> float:
 def _by_content(sample: Sample) -> dict[str, str]:
     """Column of the lake → column of a file without header: the key, the time, the place and the codes, where plain."""
     table = tables()[sample.table]
-    left = [found for found in sample.columns.values() if found.filled]
+    left = [f for f in sample.columns.values() if f.filled and f.name != sample.options.get("wkt")]
     chosen: dict[str, str] = {}
 
     def take(name: str, fits: Callable[[Found], object]) -> None:
@@ -392,12 +530,14 @@ def _by_content(sample: Sample) -> dict[str, str]:
         take(table.event, lambda found: _times(found)[0])
     take(table.key[0], lambda found: found.distinct == found.rows)
     degrees = r"-?[0-9]{1,3}[.,][0-9]{3,}"
-    take("lon", lambda found: found.share(degrees) > _FIT_MIN and all(abs(at) > 90 for at in _spread(found)))
+
+    def lies(found: Found, fits: Callable[[float], bool]) -> bool:
+        spread = _spread(found) if found.share(degrees) > _FIT_MIN else None
+        return spread is not None and all(map(fits, spread))
+
+    take("lon", lambda found: lies(found, lambda at: abs(at) > 90))
     if "lon" in chosen:
-        take(
-            "lat",
-            lambda found: found.share(degrees) > _FIT_MIN and all(abs(at) <= 90 for at in _spread(found)),
-        )
+        take("lat", lambda found: lies(found, lambda at: abs(at) <= 90))
     for target in table.columns:
         codes = _codes(sample.table, target)
         if target.required and codes is not None:
@@ -464,16 +604,16 @@ def _line(sample: Sample, target: Column, found: Found) -> Line:
         return _coded(target, found, codes)
     if target.type == "timestamp":
         forms, why = _times(found)
-        calendar = ", calendar: roc" if forms and forms[0].startswith("roc ") else ""
-        listed = [form.removeprefix("roc ") for form in forms]
-        told = quote(listed[0]) if len(listed) == 1 else f"[{', '.join(map(quote, listed))}]"
-        return Line(target.name, f"{origin}, time: {told}{calendar}", why, sources=sources)
+        return Line(target.name, f"{origin}, {_time_verbs(forms)}", why, sources=sources)
     if target.type in ("int32", "double"):
         style = _numbers(found) or "1234.5"
         verbs = origin if style == "1234.5" else f"{origin}, number: {quote(style)}"
         unit = next((unit for sign, unit in _UNITS if sign in found.name.lower()), None)
         if unit and target.name.endswith("_m2"):
             verbs += f", unit: {unit}"
+        if sample.zeros and target.name in ("lon", "lat"):
+            verbs += f", null_if: [{', '.join(map(quote, sample.zeros))}]"
+            return Line(target.name, verbs, "some rows are at 0, 0, which is nowhere", sources=sources)
         return Line(target.name, verbs, sources=sources)
     return Line(target.name, origin, sources=sources)
 
@@ -485,9 +625,11 @@ def _coded(target: Column, found: Found, codes: dict[str, list[str]]) -> Line:
     for text, rows in found.texts:
         if scrub(text) != text:
             continue  # somebody's data, not a code
-        code = None if _folded(text) in unknown else guess(text, codes)
-        is_left = code is None and _folded(text) not in unknown and target.required
-        told = quote(OPEN) if is_left else "null" if code is None else quote(code)
+        code = _exact(text, codes)
+        is_unknown = code is None and (not _folded(text) or _folded(text) in unknown)
+        if code is None and not is_unknown:
+            code = guess(text, codes)
+        told = "null" if is_unknown else quote(code or OPEN)
         guessed += code is not None
         block.append(f"{_flow(text)}: {told}   # {rows} rows")
     why = f"{guessed} of {len(block)} texts guessed: check them all" if block else ""
@@ -495,16 +637,23 @@ def _coded(target: Column, found: Found, codes: dict[str, list[str]]) -> Line:
 
 
 def guess(text: str, codes: Mapping[str, Sequence[str]]) -> str | None:
-    """The code whose word is the text, or else the longest word in it; None when there is none."""
+    """The code whose word is the text, or else the longest word in it, `other` last; None when there is none."""
+    if exact := _exact(text, codes):
+        return exact
+    held = [
+        (code != "other", len(word), code)
+        for code, words in codes.items()
+        for word in words
+        if _holds(text, word)
+    ]
+    return max(held, key=lambda found: found[:2])[2] if held else None  # of equals, the first
+
+
+def _exact(text: str, codes: Mapping[str, Sequence[str]]) -> str | None:
+    """The code that is the text itself, or of which a word is."""
     whole = _folded(text)
-    best: tuple[int, str] | None = None
-    for code, words in codes.items():
-        for word in words:
-            if _folded(word) == whole and whole:
-                return code
-            if (best is None or len(word) > best[0]) and _holds(text, word):
-                best = (len(word), code)
-    return best[1] if best else None
+    known = (code for code, words in codes.items() if whole in map(_folded, [code, *words]))
+    return next(known, None) if whole else None
 
 
 def _holds(text: str, word: str) -> bool:
@@ -620,29 +769,34 @@ def _clock() -> duckdb.DuckDBPyConnection:
 
 
 def _survey_ground(sample: Sample, lines: Sequence[Line]) -> None:
-    """Where the rows lie and when they happened, from what was chosen for that."""
+    """Where the rows lie, from what was chosen for that."""
     by_name = {line.target: line for line in lines}
-    if sample.box is None and all(name in by_name and by_name[name].sources for name in ("lon", "lat")):
-        west, east = _spread(sample.columns[by_name["lon"].sources[0]])
-        south, north = _spread(sample.columns[by_name["lat"].sources[0]])
-        if -180 <= west <= east <= 180 and -90 <= south <= north <= 90:
-            sample.box = (west, east, south, north)
-        else:
-            sample.notes.append(
-                "lon and lat are not degrees, or exchanged: say which they are, such as `crs: EPSG:2326`"
-            )
-    event = tables()[sample.table].event
-    if event in by_name and by_name[event].sources:
-        found = sample.columns[by_name[event].sources[0]]
-        forms, _ = _times(found)
-        moments = sorted(at for form in forms for at in _moments(found, form))
-        if moments:
-            stray = len(moments) // 200  # a date of 1970 or 2099 that somebody mistyped
-            sample.times = (moments[stray], moments[-1 - stray])
+    if sample.box is not None or not all(
+        name in by_name and by_name[name].sources for name in ("lon", "lat")
+    ):
+        return
+    wide = _spread(sample.columns[by_name["lon"].sources[0]])
+    high = _spread(sample.columns[by_name["lat"].sources[0]])
+    if wide is None or high is None:
+        return
+    if -180 <= wide[0] <= wide[1] <= 180 and -90 <= high[0] <= high[1] <= 90:
+        sample.box = (*wide, *high)
+    else:
+        sample.notes.append(
+            "lon and lat are not degrees, or exchanged: say which they are, such as `crs: EPSG:2326`"
+        )
 
 
-def _spread(found: Found) -> tuple[float, float]:
-    """Where nearly all of a column's numbers lie: a hundredth at each end may be anything."""
+def _span(found: Found) -> tuple[datetime, datetime] | None:
+    """First and last of a column's times."""
+    forms, _ = _times(found)
+    moments = sorted(at for form in forms for at in _moments(found, form))
+    stray = len(moments) // 200  # a date of 1970 or 2099 that somebody mistyped
+    return (moments[stray], moments[-1 - stray]) if moments else None
+
+
+def _spread(found: Found) -> tuple[float, float] | None:
+    """Where nearly all of a column's numbers lie: a hundredth at each end may be anything. None without a number but 0."""
     style = _numbers(found) or "1234.5"
     numbers = sorted(
         (number, rows)
@@ -650,7 +804,7 @@ def _spread(found: Found) -> tuple[float, float]:
         if (number := _number(text, style)) is not None and number != 0
     )
     if not numbers:
-        return 0.0, 0.0
+        return None
     edge, passed, inside = 0.01 * sum(rows for _, rows in numbers), 0, []
     for number, rows in numbers:
         if passed + rows > edge and passed <= 99 * edge:
@@ -693,8 +847,10 @@ def utm(lon: float, lat: float) -> str:
 # Text -----------------------------------------------------------------------------------------------------------------
 
 
-def _profile(name: str, samples: Sequence[Sample], time_zone: str | None, sources: Path | None) -> str:
-    made = [(sample, _lines(sample)) for sample in samples]
+def _profile(
+    name: str, samples: Sequence[Sample], time_zone: str | None, sources: Path | None, now: datetime
+) -> str:
+    made = [(sample, _lines(sample, ZoneInfo(time_zone or "UTC"), now)) for sample in samples]
     for sample, lines in made:
         _survey_ground(sample, lines)
     return "\n".join([*_head(name, made, time_zone), *_sources(name, samples, sources), *_feeds(made)]) + "\n"
@@ -705,7 +861,7 @@ def _head(name: str, made: Sequence[tuple[Sample, list[Line]]], time_zone: str |
     times = [at for sample, _ in made if sample.times for at in sample.times]
     zone = ZoneInfo(time_zone or "UTC")
     yield "# yaml-language-server: $schema=../../docs/profile.schema.json"
-    yield f"# Guessed from sample files. Decide what is marked '?', read the comments, then: citycheck city check --city {name}"
+    yield f"# Guessed from sample files. Decide what is marked '?', read the comments, then: citycheck city check {name}"
     yield f"city: {name}"
     yield f"name: {{zh: {name}, en: {name}}}   # as the release page shows it"
     yield 'is_synthetic: false   # true puts "合成数据 / synthetic data" on every output'
@@ -733,13 +889,11 @@ def _head(name: str, made: Sequence[tuple[Sample, list[Line]]], time_zone: str |
 
 
 def _kinds(line: Line) -> list[str]:
-    return (
-        re.findall(
-            r"\bF[0-9]{2}\b", " ".join(entry.rpartition("#")[0].rpartition(": ")[2] for entry in line.block)
-        )
-        if line.target == "kind_code"
-        else []
-    )
+    if line.target != "kind_code":
+        return []
+    entries = [entry.rpartition("   # ") for entry in line.block]
+    told = " ".join(entry.rpartition(": ")[2] for entry, _, rows in entries if rows != "0 rows")
+    return re.findall(r"\bF[0-9]{2}\b", told)
 
 
 def _sources(name: str, samples: Sequence[Sample], sources: Path | None) -> Iterator[str]:
@@ -777,13 +931,20 @@ def _entry(sample: Sample, lines: Sequence[Line]) -> Iterator[str]:
     if sample.format != "csv":
         yield f"        format: {sample.format}"
     for key, value in sample.options.items():
-        told = f"[{', '.join(map(_flow, value))}]" if isinstance(value, list) else quote(value)
-        yield f"        {key}: {told}"
+        if isinstance(value, dict):
+            yield f"        {key}:"
+            yield from (
+                f"          {name}: [{', '.join(map(_flow, listed))}]" for name, listed in value.items()
+            )
+        else:
+            told = f"[{', '.join(map(_flow, value))}]" if isinstance(value, list) else quote(value)
+            yield f"        {key}: {told}"
     for note in sample.notes:
         yield f"        # {note}"
-    taken = {source for line in lines for source in line.sources}
-    if left := [column for column in sample.columns if column not in taken]:
-        yield f"        # not taken: {' · '.join(' '.join(column.split()) for column in left)}"
+    taken = {source for line in lines for source in line.sources} | {sample.options.get("wkt")}
+    if left := [" ".join(column.split()) for column in sample.columns if column not in taken]:
+        more = f" · and {len(left) - _LEFT_MAX} more" if len(left) > _LEFT_MAX else ""
+        yield f"        # not taken: {' · '.join(left[:_LEFT_MAX])}{more}"
     yield "        columns:"
     for line in lines:
         yield from _told(line)
@@ -795,7 +956,7 @@ def _told(line: Line) -> Iterator[str]:
         yield f"          # {line.target}: {{{line.verbs}}}{why}"
     elif line.block:
         yield f"          {line.target}:{why}"
-        yield f"            {line.verbs}"
+        yield from (f"            {verb}" for verb in line.verbs.split("\n"))
         yield "            values:"
         yield from (f"              {entry}" for entry in line.block)
     else:

@@ -97,6 +97,8 @@ AGGREGATES: dict[str, Condition] = {
     "column.non_null_count": lambda column, **_: f"count({column})",
 }
 """Numbers of a column, likewise."""
+_FROM_COUNTS = {"column.non_null_proportion"}
+"""What Great Expectations itself makes of counts of ours."""
 _ON_NULLS = {"column_values.null", "column_values.nonnull", "mapping_errors.absent"}
 _UNIQUE = {"column_values.unique", "compound_columns.unique"}
 _MISSING = {
@@ -169,6 +171,11 @@ class DuckDBExecutionEngine(PandasExecutionEngine):
                 if metric.id in to_count:
                     self._select_alone(metric, to_count[metric.id])
             raise MetricResolutionError(message=str(error), failed_metrics=tuple(wanted)) from error
+        for metric in others:
+            # On a table without rows pandas would find nothing wrong.
+            if metric.metric_name not in _FROM_COUNTS and not metric.metric_name.startswith("table.col"):
+                told = f"the gate has no SQL for the metric {metric.metric_name}; add it to quality/engine.py"
+                raise MetricResolutionError(message=told, failed_metrics=(metric,))
         if others:
             answers |= super().resolve_metrics(others, (metrics or {}) | answers, runtime_configuration)
         self._metric_cache.update(answers)

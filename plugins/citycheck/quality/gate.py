@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -89,6 +89,8 @@ class TableVerdict:
     reasons: dict[str, int]
     checks: tuple[Check, ...]
     skipped: tuple[dict[str, str], ...]
+    unread: dict[str, int] = field(default_factory=dict)
+    """Rows by what the mapping could not read, as `code:column`; most rows first."""
 
     def failed(self, severity: str) -> list[Check]:
         return [check for check in self.checks if not check.success and check.severity == severity]
@@ -180,14 +182,16 @@ def gate_marts(
 ) -> Verdict:
     """Check each mart that has a suite in `suites`/marts, reading the build's database read-only.
 
-    `parameters`: half_year, cut_off (naive UTC). The gate adds the codes of the standard, and community_count
-    and county_count from marts.communities. Writes `out`/verdict.json before it raises `GateFailed`; a mart
+    `parameters`: half_year, cut_off (naive UTC); with_residents, with_facilities and with_access, each empty for a
+    city that does not have them. The gate adds the codes of the standard, and community_count and county_count from
+    marts.communities. Writes `out`/verdict.json before it raises `GateFailed`; a mart
     or a column that is not there is a `CheckCouldNotRun`.
     """
     if "half_year" not in parameters:
         raise BadInput("The mart gate needs the parameter half_year, such as 2026H1. Give it.")
     codes = {name: standard.codes(seed, column) for name, (seed, column) in _CODES.items()}
-    known = codes | {"reason_codes": list(REASON_CODES)} | parameters
+    everything = {what: [True] for what in ("with_residents", "with_facilities", "with_access")}
+    known = codes | {"reason_codes": list(REASON_CODES)} | everything | parameters
     verdicts, results = [], []
     with duck.connect(database, read_only=True) as connection:
         marts = _marts(connection)
@@ -269,6 +273,7 @@ def _gate_table(
         {code: count for code, count in reasons.items() if count},
         tuple(_check(check) for check in checked.result.results),
         suite.skipped,
+        _unread(connection, relation.name),
     )
     columns, source = ", ".join(f'"{name}"' for name in table.schema.names), mapped_rows(connection, path)
     is_accepted = f"where get_bit({_marked(connection, broken, path)}, position::integer) = 0"
@@ -353,6 +358,16 @@ def _mapping_errors(connection: duckdb.DuckDBPyConnection, rows: str, path: Path
     connection.execute(f"create or replace temp table {rows}_errors as from told_errors")
     connection.unregister("told_errors")
     return f"{rows}_errors"
+
+
+def _unread(connection: duckdb.DuckDBPyConnection, rows: str) -> dict[str, int]:
+    found = connection.execute(
+        f"""
+        select entry, count(*) from (select unnest(string_split({MAPPING_ERRORS}, ';')) as entry from {rows})
+        group by entry order by 2 desc, 1
+        """
+    ).fetchall()
+    return dict(found)
 
 
 def _broken_rows(
@@ -586,10 +601,16 @@ def _tell(
 
 def _failures(verdict: Verdict) -> str:
     return "; ".join(
-        f"table {table.table} failed {', '.join(map(str, table.failed('error')))}"
+        f"table {table.table} failed {', '.join(map(str, table.failed('error')))}{_told_unread(table)}"
         for table in verdict.tables
         if table.failed("error")
     )
+
+
+def _told_unread(table: TableVerdict) -> str:
+    """Where the mapping met most of what it could not read; names of columns, never a value."""
+    most = [f"{entry} in {rows} rows" for entry, rows in list(table.unread.items())[:3]]
+    return f" (the mapping met {', '.join(most)})" if most else ""
 
 
 # Marts ------------------------------------------------------------------------------------------------------

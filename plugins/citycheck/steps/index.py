@@ -96,8 +96,16 @@ def is_over(city: str, half_year: str, now: datetime) -> bool:
 
 
 def freeze(city: str, half_year: str) -> Build:
-    """Write down exactly what the build is made from. Raises `NotReady` when a feed has nothing accepted."""
+    """Write down exactly what the build is made from.
+
+    Raises `NotReady` when a feed has nothing accepted, and `BadInput` when the city maps no communities or when nothing
+    of its reports was written before the cut-off.
+    """
     about, home, period = load_city(city), settings().city_home(city), HalfYear.parse(half_year)
+    if not any(table.table == "communities" for table in about.profile.tables_of("communities")):
+        raise BadInput(
+            f"{city}: the profile maps no table communities; an index is made of communities. Add their polygons."
+        )
     manifests = [
         entry
         for feed in about.profile.provided_feeds
@@ -122,6 +130,7 @@ def freeze(city: str, half_year: str) -> Build:
                     f"{path}: is not the file that was accepted for {table}; expected SHA-256 {entry['accepted_sha256'][:12]}…. "
                     f"Run ingest_{manifest['feed']} with half_year={manifest['half_year']} again."
                 )
+    _check_versions(about, home, period, manifests)
     provenance = _provenance(about, home, period, manifests + late, before)
     written = json.dumps(provenance, ensure_ascii=False, sort_keys=True)
     build = Build(city, half_year, hashlib.sha256(written.encode()).hexdigest()[:16])
@@ -163,6 +172,34 @@ def _communities_before(home: CityHome, period: HalfYear) -> list[dict[str, Any]
         for entry in store.counting(home, "communities", str(period.previous))
         if "communities" in entry["tables"]
     ]
+
+
+def _check_versions(about: City, home: CityHome, period: HalfYear, manifests: list[dict[str, Any]]) -> None:
+    """Raise `BadInput` when a half-year has reports, but every version of them was written after its cut-off."""
+    moments = _moments_of(about, period)
+    for table in (table for table in tables().values() if table.keeps_versions):
+        paths = [
+            str(home.lake / m["tables"][table.name]["accepted"])
+            for m in manifests
+            if table.name in m["tables"]
+        ]
+        if not paths:
+            continue
+        with duck.connect() as connection:
+            [[rows, known]] = connection.execute(
+                f"""
+                select count(*), count(*) filter (where version_at <= $cut_off) from read_parquet($paths)
+                where "{table.event}" >= $period_start and "{table.event}" < $period_end
+                """,
+                {"paths": paths}
+                | {name: moments[name] for name in ("cut_off", "period_start", "period_end")},
+            ).fetchall()
+        if rows and not known:
+            raise BadInput(
+                f"{table.name} {period}: {rows} rows of the half-year are accepted, but all were written after its cut-off "
+                f"({moments['cut_off']:%Y-%m-%d %H:%M} UTC), so none counts. Map version_at from the time of the report where "
+                "the source keeps no time of change: what happened after the cut-off is left out anyway."
+            )
 
 
 def _late(about: City, home: CityHome, period: HalfYear, own: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -275,7 +312,16 @@ def gate_marts(build: Build) -> dict[str, Any]:
     """Run the mart gate on the candidate; returns the failed checks of severity `warn`."""
     from citycheck.quality.gate import gate_marts as check
 
-    parameters = {"half_year": build.half_year, "cut_off": _moments(build)["cut_off"]}
+    profile = load_city(build.city).profile
+    mapped = {table.table for feed in profile.provided_feeds for table in profile.tables_of(feed)}
+    parameters = {
+        "half_year": build.half_year,
+        "cut_off": _moments(build)["cut_off"],
+        # What a city does not have need not be in its marts; that it is missing is told in data_gaps.
+        "with_residents": [True] if "buildings" in mapped else [],
+        "with_facilities": [True] if "facilities" in mapped else [],
+        "with_access": [True] if {"buildings", "facilities"} <= mapped and profile.provided_kinds else [],
+    }
     verdict = check(build.database, settings().expectations, parameters, build.work, build.home.data_docs)
     return {"warnings": [f"{table}: {failed}" for table, failed in verdict.warnings]}
 

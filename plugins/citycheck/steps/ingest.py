@@ -337,11 +337,9 @@ def _parameters(about: City, home: CityHome, delivery: landing.Delivery) -> dict
     )  # the weeks at both ends reach over the bound
     received_at, end = utc_naive(delivery.received_at), utc_naive(period.end(profile.zone))
     communities: list[str] = []
-    if feed != "communities":
-        accepted = (
-            home.lake
-            / store.latest(home, "communities", delivery.half_year)["tables"]["communities"]["accepted"]
-        )
+    known = store.latest(home, "communities", delivery.half_year)["tables"] if feed != "communities" else {}
+    if "communities" in known:  # a city may have none yet: then no row is checked against them
+        accepted = home.lake / known["communities"]["accepted"]
         communities = pq.read_table(accepted, columns=["community_id"])["community_id"].to_pylist()
     return {
         **profile.box.model_dump(),
@@ -395,8 +393,8 @@ def _communities_sha256(home: CityHome, about: City, feed: str, half_year: str) 
     """The accepted communities that a feed's rows are checked against; None for a feed that names none."""
     if feed == "communities" or not _mapped_tables(about, feed):
         return None
-    found: str = store.latest(home, "communities", half_year)["tables"]["communities"]["accepted_sha256"]
-    return found
+    accepted = store.latest(home, "communities", half_year)["tables"].get("communities")
+    return accepted["accepted_sha256"] if accepted else None
 
 
 def _recipe(home: CityHome, about: City, feed: str, half_year: str) -> str:

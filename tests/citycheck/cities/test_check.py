@@ -190,6 +190,40 @@ def _batches(file: Path, columns):
     )
 
 
+@pytest.mark.parametrize(("day", "is_late"), [(15, False), (17, True)])
+def test_the_time_of_receipt_is_no_version_once_the_cut_off_is_past(town, day, is_late):
+    town.columns["version_at"] = {"received": True}
+    town.send(HEADER + ROWS)
+    [table] = check(town.city(), town.sources, received_at=datetime(2026, 7, day, tzinfo=UTC))
+    told = "version_at is the time of receipt: nothing of a half-year whose cut-off is past will count"
+    assert any(problem.startswith(told) for problem in table.problems) == is_late
+
+
+def _outside(table):
+    return [problem for problem in table.problems if "outside `box`" in problem]
+
+
+@pytest.mark.parametrize(("outside", "told"), [(1, []), (2, ["2 of 20 points lie outside `box` (10.0%)"])])
+def test_points_outside_the_box_are_told_where_the_gate_would_refuse_them(town, outside, told):
+    rows = [f"A{n},2026-03-01 08:00:00,路灯,{120 if n < outside else 118.9},28.97,5,1\n" for n in range(20)]
+    town.send(HEADER + "".join(rows))
+    assert [problem.partition(",")[0] for problem in _outside(tried(town))] == told
+
+
+def test_polygons_outside_the_box_are_told(town):
+    town.table.update(table="communities", wkt="形状")
+    names = ("community_id", "community_name", "street_id", "street_name", "county_id", "county_name")
+    town.table["columns"] = {name: {"from": "编号"} for name in names}
+    town.columns.update(geometry={"geometry": "polygon"}, is_geometry_repaired={"geometry": "was_repaired"})
+    town.written["feeds"] = {"communities": {"tables": [town.table]}}
+    rows = [
+        f'C{n},"POLYGON (({w} 28.1, {w + 1} 28.1, {w} 28.5, {w} 28.1))"\n' for n, w in enumerate((118.1, 119))
+    ]
+    town.send("编号,形状\n" + "".join(rows) + "C3,\n")
+    [told] = _outside(tried(town))
+    assert told.startswith("1 of 3 polygons lie outside `box` (33.3%)")
+
+
 def test_a_feed_that_there_is_not(town):
     with pytest.raises(BadInput, match="There is no feed 'repairs'"):
         check(town.city(), town.sources, received_at=NOW, feed="repairs")

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from citycheck.cities import mapping
 from citycheck.errors import BadInput
 
 HEADER = "编号,时间,类别,经度,纬度,评价\n"
@@ -308,3 +309,117 @@ def test_a_correction_of_a_column_that_is_missing_is_told(town):
     town.send(HEADER + GOOD)
     with pytest.raises(BadInput, match="the column\\(s\\) '高度' of the correction"):
         town.map()
+
+
+def test_a_column_counts_only_where_another_says_so(town):
+    town.columns["closed_at"] = {"from": "时间", "where": {"评价": ["5", "4"]}}
+    town.send(HEADER + GOOD + GOOD.replace("A1", "A2").replace(",5\n", ",3\n"))
+    _, rows = town.map()
+    assert [row["closed_at"] is None for row in rows] == [False, True]
+    town.columns["closed_at"]["where"] = {"状态": ["关"]}
+    with pytest.raises(
+        BadInput, match=r"the column '状态', which `where` of repair_reports.closed_at names, is missing"
+    ):
+        town.map()
+
+
+def test_a_text_that_means_unknown_does_not_stand_before_one_that_is_known(town):
+    town.columns["category_code"]["from"] = ["评价", "类别"]
+    town.columns["category_code"]["null_if"] = ["5"]
+    town.send(HEADER + GOOD)
+    _, [row] = town.map()
+    assert row["category_code"] == "street_light"
+
+
+def test_rows_out_of_scope_are_counted_and_nothing_else(town):
+    town.table["only"] = {"类别": ["路灯"]}
+    town.send(HEADER + GOOD + GOOD.replace("A1", "A2").replace("路灯", "噪音") * 2)
+    [count], [row] = town.map()
+    assert (count.rows_in, count.rows_out_of_scope, count.rows_duplicate, row["report_id"]) == (3, 2, 0, "A1")
+
+
+def test_the_number_of_a_row_is_its_place_in_its_own_file(town):
+    lines = "".join(GOOD.replace("A1", f"A{n}") for n in range(3000))
+    town.send(HEADER + lines, "a.csv")
+    town.send(HEADER + GOOD.replace("A1", "B0") + lines[: len(GOOD)] + GOOD.replace("A1", "B2"), "b.csv")
+    counts, rows = town.map()
+    assert [(c.file, c.rows_in, c.rows_duplicate) for c in counts] == [
+        ("hotline/a.csv", 3000, 0),
+        ("hotline/b.csv", 3, 1),
+    ]
+    assert all(row["source_row"] == int(row["report_id"][1:]) + 1 for row in rows)
+    assert len(rows) == 3002
+
+
+@pytest.mark.parametrize(
+    ("zone", "text", "expected"),
+    [
+        (
+            "Asia/Shanghai",
+            "1991-07-01 12:00:00",
+            datetime(1991, 7, 1, 3),
+        ),  # summer time, before the offset was steady
+        ("Asia/Shanghai", "2026-07-01 12:00:00", datetime(2026, 7, 1, 4)),
+        ("America/New_York", "2023-03-12 12:00:00", datetime(2023, 3, 12, 16)),
+        ("America/New_York", "2023-01-15 12:00:00", datetime(2023, 1, 15, 17)),
+        ("UTC", "2026-07-01 12:00:00", datetime(2026, 7, 1, 12)),
+    ],
+)
+def test_a_time_is_taken_to_utc_by_its_own_zone(town, zone, text, expected):
+    town.columns["due_at"] = {"from": "评价", "time": "%Y-%m-%d %H:%M:%S", "zone": zone}
+    del town.columns["rating"]
+    town.send(HEADER + GOOD.replace(",5\n", f",{text}\n"))
+    _, [row] = town.map()
+    assert row["due_at"] == expected
+
+
+@pytest.mark.parametrize(
+    ("about", "text", "expected"),
+    [
+        ({"time": "iso"}, "2026-03-01T08:00:00+02:00", datetime(2026, 3, 1, 6)),
+        ({"time": "iso"}, "2026-03-01T08:00:00.250Z", datetime(2026, 3, 1, 8, 0, 0, 250000)),
+        ({"time": "iso"}, "2026-03-01T08:00:00", datetime(2026, 3, 1, 0)),
+        ({"time": "iso"}, "2026-03-01", datetime(2026, 2, 28, 16)),
+        ({"time": "epoch_ms"}, "1772323200000", datetime(2026, 3, 1)),
+        ({"time": "epoch_s"}, "1772323200", datetime(2026, 3, 1)),
+        ({"time": "excel"}, "46082.5", datetime(2026, 3, 1, 4)),
+        ({"time": "%m/%d/%Y %I:%M:%S %p"}, "03/01/2026 08:00:00 AM", datetime(2026, 3, 1)),
+        ({"time": "%Y年%m月%d日", "calendar": "roc"}, "105年2月29日", datetime(2016, 2, 28, 16)),
+        ({"time": "%Y%m%d", "calendar": "roc"}, "1050229", datetime(2016, 2, 28, 16)),
+        ({"time": "iso"}, "yesterday", None),
+    ],
+)
+def test_times_as_sources_write_them(town, about, text, expected):
+    town.columns["due_at"] = {"from": "评价"} | about
+    del town.columns["rating"]
+    town.send(HEADER + GOOD.replace(",5\n", f",{text}\n"))
+    _, [row] = town.map()
+    assert (row["due_at"], row["mapping_errors"]) == (expected, None if expected else "bad_value:due_at")
+
+
+def test_coordinates_of_another_system_and_datum_become_wgs84(town):
+    town.table["crs"] = "EPSG:4549"
+    town.send(HEADER + GOOD.replace("118.87,28.97", "389892.9,3206181.3"))
+    _, [row] = town.map()
+    assert (row["lon"], row["lat"]) == pytest.approx((118.87, 28.97), abs=0.01)
+    del town.table["crs"]
+    town.table["datum"] = "gcj02"
+    town.send(HEADER + GOOD)
+    _, [row] = town.map()
+    assert 100 < 100_000 * abs(row["lon"] - 118.87) < 1000
+
+
+def test_texts_that_no_map_covers_are_listed_with_their_rows_and_without_numbers_of_people(town):
+    import pyarrow.parquet as pq
+
+    bad = [
+        GOOD.replace("A1", f"B{n}").replace("路灯", text)
+        for n, text in enumerate(["飞碟", "飞碟", "电13800001111"])
+    ]
+    town.send(HEADER + GOOD + "".join(bad))
+    town.map()
+    listed = pq.read_table(mapping.unmapped_file(town.root / "mapped.parquet")).to_pylist()
+    assert [(row["column_name"], row["value"], row["rows"]) for row in listed] == [
+        ("category_code", "飞碟", 2),
+        ("category_code", "电[phone]", 1),
+    ]

@@ -1,21 +1,25 @@
 """From a sample file to a profile that maps it. Every file is made up here, in the shape of a real export."""
 
 import json
+import zipfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import osmium
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from osmium.osm.mutable import Node
 from typer.testing import CliRunner
 
-from citycheck import cli_city, standard
+from citycheck import cli_city, duck, standard
 from citycheck.cities import mapping
 from citycheck.cities.check import check
 from citycheck.cities.profile import City
-from citycheck.cities.scaffold import TIMES, Found, _synonyms, _times, guess, scaffold, utm
+from citycheck.cities.scaffold import _FORMATS, TIMES, Found, _spread, _synonyms, _times, guess, scaffold, utm
 from citycheck.errors import BadInput
+from citycheck.feeds import geo
 from citycheck.lake import landing, mapped
 from citycheck.lake.tables import tables
 from citycheck.period import HalfYear
@@ -59,8 +63,8 @@ class Desk:
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         return path
 
-    def new(self, key: str, path: Path, zone: str | None = "UTC") -> str:
-        made = scaffold("town", {key: path}, self.cities, time_zone=zone, sources=self.sources)
+    def new(self, key: str, path: Path, zone: str | None = "UTC", now: datetime = NOW) -> str:
+        made = scaffold("town", {key: path}, self.cities, time_zone=zone, sources=self.sources, now=now)
         return made.read_text("utf-8")
 
     def fill(self, *changes: tuple[str, str]) -> None:
@@ -99,8 +103,6 @@ def values(rows: list[dict], *names: str) -> list[tuple]:
 
 def test_a_file_like_new_yorks(desk):
     desk.new("repair_reports", desk.file("nyc.csv", NYC), "America/New_York")
-    assert desk.problems() == ["category_code: 1 texts become '?'. Say what they mean, or null for unknown."]
-    desk.fill(('HEAT/HOT WATER: "?"', "HEAT/HOT WATER: property_service"))
     assert desk.problems() == []
     rows = desk.rows("repair_reports", "repair_reports")
     assert values(rows, "report_id", "reported_at", "closed_at", "due_at") == [
@@ -282,6 +284,136 @@ def test_what_cannot_be_begun(desk, name, key, zone, told):
     assert not list(desk.cities.iterdir())
 
 
+# What the half-year, the place and the format decide -----------------------------------------------------------------
+
+
+LATER = datetime(2026, 7, 20, tzinfo=UTC)
+
+
+def table_of(text: str, feed: str = "repair_reports") -> dict:
+    return yaml.safe_load(text)["feeds"][feed]["tables"][0]
+
+
+def test_of_half_years_that_are_past_the_time_of_receipt_is_no_version(desk):
+    text = desk.new("repair_reports", desk.file("nyc.csv", NYC), "America/New_York", now=LATER)
+    columns = table_of(text)["columns"]
+    assert columns["version_at"] == columns["reported_at"]
+    assert "# the source keeps no time of change" in text
+    assert [table.problems for table in check(desk.city(), desk.sources, received_at=LATER)] == [()]
+
+
+def test_a_half_year_that_is_not_cut_off_yet_may_be_known_by_the_time_of_receipt(desk):
+    text = desk.new("repair_reports", desk.file("nyc.csv", NYC), "America/New_York")
+    assert table_of(text)["columns"]["version_at"] == {"received": True}
+
+
+def test_a_report_that_was_never_changed_has_the_time_of_the_report(desk):
+    text = CHINESE.replace("2026/2/3 19:00,", ",")
+    text = desk.new("repair_reports", desk.file("gd.csv", text), "Asia/Shanghai", now=LATER)
+    assert table_of(text)["columns"]["version_at"]["from"] == ["更新时间", "上报时间"]
+    rows = desk.rows("repair_reports", "repair_reports")
+    assert values(rows, "version_at") == [(datetime(2026, 1, 4, 1),), (datetime(2026, 2, 3, 10, 5),)]
+
+
+@pytest.mark.parametrize("place", [",", "0,0", "0.0,0"])
+def test_without_a_place_the_box_is_left_open(desk, place):
+    rows = f"id,created date,category,lon,lat\n1,2026-01-13,noise,{place}\n2,2026-01-14,noise,{place}\n"
+    written = yaml.safe_load(desk.new("repair_reports", desk.file("r.csv", rows)))
+    assert written["projected_crs"] == "?" and set(written["box"].values()) == {"?"}
+
+
+def test_rows_at_zero_are_nowhere(desk):
+    rows = "id,created date,category,lon,lat\n1,2026-01-13,noise,118.9,28.9\n2,2026-01-14,noise,0.000,0\n"
+    text = desk.new("repair_reports", desk.file("r.csv", rows))
+    for name in ("lon", "lat"):
+        assert table_of(text)["columns"][name]["null_if"] == ["0", "0.0", "0.000"]
+    assert values(desk.rows("repair_reports", "repair_reports"), "lon", "lat") == [
+        (118.9, 28.9),
+        (None, None),
+    ]
+    assert desk.city().profile.box.lon_min > 100
+
+
+def test_a_zero_of_one_coordinate_is_a_place(desk):
+    rows = "id,created date,category,lon,lat\n1,2026-01-13,noise,0,51.5\n2,2026-01-14,noise,0.1,51.4\n"
+    columns = table_of(desk.new("repair_reports", desk.file("r.csv", rows)))["columns"]
+    assert "null_if" not in columns["lon"]
+
+
+def test_points_as_well_known_text(desk):
+    rows = "id,created date,category,the_geom\n1,2026-01-13,noise,POINT (118.9 28.9)\n2,2026-01-14,noise,\n"
+    text = desk.new("repair_reports", desk.file("r.csv", rows))
+    assert table_of(text)["wkt"] == "the_geom"
+    assert values(desk.rows("repair_reports", "repair_reports"), "lon", "lat") == [
+        (118.9, 28.9),
+        (None, None),
+    ]
+    assert desk.problems() == []
+
+
+def test_polygons_as_well_known_text(desk):
+    def shape(west: float) -> str:
+        return f"MULTIPOLYGON ((({west} 28, {west + 1} 28, {west + 1} 29, {west} 28)))"
+
+    rows = f'code,name,county,geometry\nC1,A,B,"{shape(118)}"\nC2,C,B,"{shape(119)}"\n'
+    text = desk.new("communities", desk.file("c.csv", rows))
+    columns = table_of(text, "communities")["columns"]
+    assert columns["geometry"] == {"geometry": "polygon"}
+    assert columns["is_geometry_repaired"] == {"geometry": "was_repaired"}
+    desk.fill(('half_years: ["?", null]', "half_years: [2026H1, null]"))
+    assert desk.problems() == []
+    assert len(desk.rows("communities", "communities")) == 2
+
+
+def test_a_code_that_cannot_be_guessed_is_asked_for_and_only_a_blank_is_unknown(desk):
+    rows = "id,created date,category,status\n"
+    for number, status in enumerate(["已完工", "飞行", "N/A", "-", "open"]):
+        rows += f"{number},2026-01-1{number + 3},noise,{status}\n"
+    text = desk.new("repair_reports", desk.file("r.csv", rows))
+    assert table_of(text)["columns"]["status"]["values"] == {
+        "已完工": "closed", "飞行": "?", "N/A": None, "-": None, "open": "open",
+    }  # fmt: skip
+
+
+def test_features_of_openstreetmap(desk):
+    path = desk.sources / "town" / "town.osm.pbf"
+    tags = [{"amenity": "school", "leisure": "park"}, {"shop": "convenience"}, {"highway": "crossing"}]
+    tags.append({"amenity": "fuel", "shop": "supermarket"})
+    with osmium.SimpleWriter(path) as writer:
+        for number, tag in enumerate(tags, 1):
+            writer.add_node(Node(id=number, location=(118 + number / 10, 28.9), tags=tag | {"name": "x"}))
+    text = desk.new("facilities", path)
+    table = table_of(text, "facilities")
+    assert table["tags"]["shop"][:2] == ["convenience", "supermarket"]
+    desk.fill(('half_years: ["?", null]', "half_years: [2026H1, null]"))
+    assert desk.problems() == []
+    assert desk.city().profile.provided_kinds == ["F05", "F15", "F17"]
+    rows = desk.rows("facilities", "facilities")
+    assert values(rows, "facility_id", "kind_code", "lon", "operating_status", "mapping_errors") == [
+        ("node-1", "F05", 118.1, "operating", None),
+        ("node-2", "F15", 118.2, "operating", None),
+        ("node-4", "F15", 118.4, "operating", None),
+    ]
+
+
+def test_a_zipped_shapefile(desk, tmp_path):
+    with duck.connect() as connection:
+        connection.execute(
+            f"""copy (select 'C1' as code, 'A' as name, st_geomfromtext('POLYGON ((118 28, 119 28, 119 29, 118 28))') as g)
+            to '{tmp_path / "c.shp"}' (format gdal, driver 'ESRI Shapefile')"""
+        )
+    with zipfile.ZipFile(desk.sources / "town" / "c.zip", "w") as packed:
+        for part in tmp_path.glob("c.*"):
+            packed.write(part, part.name)
+    table = table_of(desk.new("communities", desk.sources / "town" / "c.zip"), "communities")
+    assert (table["format"], table["columns"]["geometry"]) == ("geo", {"geometry": "polygon"})
+
+
+def test_the_second_line_says_what_to_do_next(desk):
+    text = desk.new("repair_reports", desk.file("nyc.csv", NYC))
+    assert text.splitlines()[1].endswith("citycheck city check town")
+
+
 # Guesses --------------------------------------------------------------------------------------------------------------
 
 
@@ -336,6 +468,18 @@ def test_whatever_format_wrote_times_the_one_found_reads_them_as_they_were(form,
         ("Request for Pothole Repair", "road"),
         ("小区噪音扰民", "noise"),
         ("路燈故障", "street_light"),
+        ("Other - Potholes", "road"),
+        ("General noise", "noise"),
+        ("Other", "other"),
+        ("Pot Hole", "road"),
+        ("Sewage Backup", "drainage"),
+        ("Water Main Break", "water_supply"),
+        ("No Heat", "property_service"),
+        ("Heating", "property_service"),
+        ("Sign Repair", "traffic"),
+        ("Unsafe Structure", "structure"),
+        ("Needle Pickup", "cleaning"),
+        ("drainage", "drainage"),
         ("Streets", None),
         ("apartment", None),
         ("", None),
@@ -343,6 +487,40 @@ def test_whatever_format_wrote_times_the_one_found_reads_them_as_they_were(form,
 )
 def test_what_a_category_most_likely_means(text, code):
     assert guess(text, _synonyms()["codes"]["category_code"]) == code
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("未處理", "open"),
+        ("处理中", "open"),
+        ("未完成", "open"),
+        ("待结案", "open"),
+        ("已完工", "closed"),
+        ("已结案", "closed"),
+        ("完成", "closed"),
+        ("结案", "closed"),
+        ("Not closed", "open"),
+        ("不予受理", "rejected"),
+    ],
+)
+def test_what_a_status_most_likely_means(text, code):
+    assert guess(text, _synonyms()["codes"]["status"]) == code
+
+
+def test_features_of_openstreetmap_lead_to_kinds_that_exist():
+    kinds = [pair for of_key in _synonyms()["osm"].values() for pair in of_key.items()]
+    assert {kind for _, kind in kinds} <= set(standard.codes("facility_kinds", "kind_code"))
+    assert len(dict(kinds)) == len(kinds)  # a value tells its kind without its key
+
+
+def test_whatever_the_readers_of_shapes_take_can_be_a_sample():
+    assert {*geo._DRIVERS, ".shp", ".zip", ".geoparquet", ".geojsonl"} <= set(_FORMATS)
+
+
+@pytest.mark.parametrize("texts", [(), ("0", "0.0"), ("somewhere",)])
+def test_where_nothing_is_there_is_no_spread(texts):
+    assert _spread(column(*texts)) is None
 
 
 def test_the_words_lead_to_codes_that_exist():

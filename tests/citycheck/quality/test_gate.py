@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -407,6 +408,27 @@ def test_a_check_that_raises_is_no_failed_check(gate: Gate, clean: Clean, tmp_pa
     assert message.startswith("Suite facilities: expect_points_not_to_be_swapped on lon, lat could not run (")
     assert "\n" not in message
     assert not (tmp_path / "out").exists()
+
+
+def test_an_expectation_that_the_gate_cannot_count_is_no_passed_one(
+    clean: Clean, write: Write, parameters: dict[str, Any], tmp_path: Path
+) -> None:
+    suites = tmp_path / "suites"
+    shutil.copytree(SUITES, suites)
+    suite = json.loads((suites / "facilities.json").read_text())
+    suite["expectations"].append(
+        {
+            "type": "expect_column_value_lengths_to_equal",
+            "kwargs": {"column": "facility_id", "value": 1},
+            "meta": {"severity": "error", "why": "Nobody has told the gate how to count this."},
+        }
+    )
+    (suites / "facilities.json").write_text(json.dumps(suite))
+    rows = {"facilities": write("facilities", clean("facilities"))}
+    with pytest.raises(
+        CheckCouldNotRun, match=r"the gate has no SQL for the metric column_values\.value_length"
+    ):
+        gate_feed("facilities", "2026H1", rows, tmp_path / "out", suites, parameters)
 
 
 def test_verdict_and_data_docs_hold_no_value_of_a_row(
