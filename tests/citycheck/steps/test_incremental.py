@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from citycheck.cities.profile import load_city
+from citycheck.errors import GateFailed
 from citycheck.lake import landing, store
 from citycheck.steps import index, ingest, watch
 
@@ -196,3 +197,17 @@ def test_a_shapefile_lands_with_the_files_that_belong_to_it(project):
         "units.shp",
         "units.shx",
     ]
+
+
+def test_a_city_may_declare_what_its_source_is_known_to_get_wrong(project):
+    project.ingest("communities")
+    path = project.files / "reports-2026H1.csv"
+    strange = "".join(f"X{n},2026-02-01 00:00:00,飞碟,118.805,28.905\n" for n in range(12))
+    path.write_text(path.read_text("utf-8") + strange, "utf-8")
+    with pytest.raises(GateFailed, match=r"unknown_code:category_code in 12 rows"):
+        project.ingest("repair_reports")
+    known = {"table": "repair_reports", "reason_code": "unknown_code", "share_max": 0.2, "reason": "old words"}
+    profile(project, lambda written: written.update(tolerances=[known]))
+    entry = project.ingest("repair_reports")
+    assert entry["tables"]["repair_reports"]["quarantined_by_reason"] == {"unknown_code": 12}
+    assert ingest.unmapped_lines("town", "repair_reports", "2026H1")[1:] == ['  "飞碟": null   # 12 row(s)']
