@@ -16,7 +16,7 @@ export GX_ANALYTICS_ENABLED := false
 export AIRFLOW__USAGE_DATA_COLLECTION__ENABLED := False
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up down test test-fast bench-feeds lint format lock clean
+.PHONY: help setup setup-dev demo up down test test-cities test-fast bench-feeds lint format lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,8 +33,11 @@ up: setup ## Start Airflow and its UI, and leave them running
 down: setup ## Stop what `make up` started
 	@$(PY) -m citycheck down
 
-test: setup-dev ## Run all tests
-	$(PY) -m pytest
+test: setup-dev ## Run all tests but those of whole cities
+	$(PY) -m pytest -m "not cities"
+
+test-cities: setup-dev ## Run the tests that take whole cities from source to release
+	$(PY) -m pytest -m cities
 
 test-fast: setup-dev ## Run the tests that take no more than a moment
 	$(PY) -m pytest -m "not slow"

@@ -22,7 +22,7 @@ from citycheck.lake.tables import tables
 from citycheck.release.publish import current, verify
 from citycheck.steps import index, ingest
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.cities]
 CITY, HALF_YEAR = "quzhou_sample", "2026H1"
 ENCODINGS = {"survey_paper.csv": "gb18030"}
 

@@ -18,7 +18,7 @@ from citycheck.duck import connect
 from citycheck.lake import store
 from citycheck.steps import index, ingest
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.cities]
 CITY, HALF_YEAR = "quzhou_sample", "2026H1"
 START, END = pd.Timestamp("2025-12-31 16:00"), pd.Timestamp("2026-06-30 16:00")  # the half-year in China, UTC
 CUT_OFF = END + pd.Timedelta(days=15)

@@ -14,7 +14,7 @@ COLUMNS = ["id", "at", "district", "service", "sub", "description", "address", "
 RECOUNTED = "2018H1"
 """The half-year with most reports at the geocoder's default point."""
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.cities]
 
 
 @pytest.fixture(scope="module")
