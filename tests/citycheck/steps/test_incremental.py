@@ -206,7 +206,12 @@ def test_a_city_may_declare_what_its_source_is_known_to_get_wrong(project):
     path.write_text(path.read_text("utf-8") + strange, "utf-8")
     with pytest.raises(GateFailed, match=r"unknown_code:category_code in 12 rows"):
         project.ingest("repair_reports")
-    known = {"table": "repair_reports", "reason_code": "unknown_code", "share_max": 0.2, "reason": "old words"}
+    known = {
+        "table": "repair_reports",
+        "reason_code": "unknown_code",
+        "share_max": 0.2,
+        "reason": "old words",
+    }
     profile(project, lambda written: written.update(tolerances=[known]))
     entry = project.ingest("repair_reports")
     assert entry["tables"]["repair_reports"]["quarantined_by_reason"] == {"unknown_code": 12}
