@@ -34,9 +34,11 @@ def pytest_unconfigure() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test for which dbt builds a city is slow: marked here, so that none is forgotten."""
+    """A test for which dbt builds a city, or a feed is mapped or gated, is slow: marked here, so that none is forgotten."""
     for item in items:
-        if "dbt_project" in item.path.parts and {"build", "dbt"} & set(getattr(item, "fixturenames", ())):
+        asked = set(getattr(item, "fixturenames", ()))
+        builds = "dbt_project" in item.path.parts and {"build", "dbt"} & asked
+        if builds or {"project", "town", "desk", "gate", "mapped"} & asked:
             item.add_marker(pytest.mark.slow)
 
 
