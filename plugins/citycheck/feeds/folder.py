@@ -14,8 +14,12 @@ def listing(folder: Path) -> list[str]:
 
 
 _CHUNK_BYTES = 1 << 20
-_SIDECARS = {".shp": (".shx", ".dbf", ".prj", ".cpg")}
-"""Files that belong to another one of the same name: a Shapefile is several."""
+SIDECARS = {
+    ".shp": (".shx", ".dbf", ".prj", ".cpg"),
+    ".tab": (".dat", ".map", ".id", ".ind"),
+    ".mif": (".mid",),
+}
+"""Files that belong to another one of the same name: a Shapefile or a MapInfo table is several."""
 
 
 def with_sidecars(paths: list[str], offered: list[str]) -> list[str]:
@@ -24,7 +28,7 @@ def with_sidecars(paths: list[str], offered: list[str]) -> list[str]:
     found = set(paths)
     for path in paths:
         stem, dot, suffix = path.rpartition(".")
-        for sidecar in _SIDECARS.get(f".{suffix.lower()}", ()) if dot else ():
+        for sidecar in SIDECARS.get(f".{suffix.lower()}", ()) if dot else ():
             if (beside := offers.get(f"{stem}{sidecar}".lower())) is not None:
                 found.add(beside)
     return sorted(found)

@@ -27,6 +27,7 @@ import pyarrow as pa
 from citycheck import duck
 from citycheck.errors import BadInput
 from citycheck.feeds import batch, encoding, json
+from citycheck.feeds.folder import SIDECARS
 
 GEOM = "geom"
 LIMIT_BYTES = 2 << 30
@@ -41,11 +42,6 @@ _DRIVERS = {
     ".geojson": "TopoJSON",
     ".tab": "MapInfo File",
     ".mif": "MapInfo File",
-}
-_SIDECARS = {
-    ".shp": [".shx", ".dbf", ".prj", ".cpg"],
-    ".tab": [".dat", ".map", ".id", ".ind"],
-    ".mif": [".mid"],
 }
 _NEEDED = {".shp": (".shx", ".dbf")}
 _DBF_LANGUAGES = {0x4D: "gb18030", 0x7A: "gb18030", 0x4F: "cp950", 0x78: "cp950"}
@@ -85,7 +81,7 @@ def layers(file: Path) -> list[str]:
 
 def sidecars(file: Path) -> list[str]:
     """The suffixes of the files that belong to a file and lie beside it."""
-    return list(_SIDECARS.get(file.suffix.lower(), []))
+    return list(SIDECARS.get(file.suffix.lower(), ()))
 
 
 # Sources -------------------------------------------------------------------------------------------------------------

@@ -111,7 +111,7 @@ def gate(city: str, feed: str, half_year: str, delivery_id: str) -> dict[str, di
     with _alone(home, feed, half_year):
         gate_feed(
             feed, half_year, mapped, work, settings().expectations, _parameters(about, home, delivery),
-            home.data_docs, delivery_id, tolerances=_tolerances(about),
+            home.data_docs, delivery_id, _tolerances(about), settings().duckdb_memory_limit,
         )  # fmt: skip
         if "facilities" in mapped:
             _match_facilities(about, work)

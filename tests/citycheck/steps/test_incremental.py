@@ -216,3 +216,11 @@ def test_a_city_may_declare_what_its_source_is_known_to_get_wrong(project):
     entry = project.ingest("repair_reports")
     assert entry["tables"]["repair_reports"]["quarantined_by_reason"] == {"unknown_code": 12}
     assert ingest.unmapped_lines("town", "repair_reports", "2026H1")[1:] == ['  "飞碟": null   # 12 row(s)']
+
+
+def test_a_mapinfo_table_lands_with_the_files_that_belong_to_it():
+    from citycheck.feeds.folder import with_sidecars
+
+    offered = ["a/u.TAB", "a/u.DAT", "a/u.map", "a/u.id", "a/v.dat", "u.mid", "u.mif"]
+    assert with_sidecars(["a/u.TAB"], offered) == ["a/u.DAT", "a/u.TAB", "a/u.id", "a/u.map"]
+    assert with_sidecars(["u.mif"], offered) == ["u.mid", "u.mif"]
