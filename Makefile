@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 VENV   ?= .venv
+PEERS  ?= .venv-peers
 CITY   ?= quzhou_sample
 UV     ?= uv
 
@@ -16,10 +17,10 @@ export GX_ANALYTICS_ENABLED := false
 export AIRFLOW__USAGE_DATA_COLLECTION__ENABLED := False
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up down test test-cities test-fast bench-feeds lint format lock clean
+.PHONY: help setup setup-dev demo up down test test-cities test-fast bench-feeds bench-access lint format lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(VENV)/runtime.stamp ## Install what runs need into .venv
 setup-dev: $(VENV)/dev.stamp ## Install what tests and lints need besides
@@ -45,6 +46,9 @@ test-fast: setup-dev ## Run the tests that take no more than a moment
 bench-feeds: setup ## Time a large delivery from CSV to the lake; ROWS=10000000 for the largest
 	@$(PY) bench/feeds.py $(ROWS)
 
+bench-access: setup $(PEERS)/peers.stamp ## Time who reaches what beside geopandas, PostGIS, pandana …; QUICK=1 for a 50th; PARTS="circles growth"
+	@$(PY) -m bench.access --peers $(PEERS)/bin/python $(if $(filter 1,$(QUICK)),--quick) $(if $(PARTS),--parts $(PARTS)) $(if $(JSON),--json $(JSON))
+
 lint: setup-dev ## Check style (ruff, sqlfluff) and types (mypy)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
@@ -58,15 +62,16 @@ format: setup-dev ## Bring Python files into the style that `make lint` checks
 lock: ## Resolve requirements*.in again into the locks (needs uv); UPGRADE=--upgrade for newer versions
 	$(UV) pip compile $(RESOLVE) requirements.in --output-file requirements.lock
 	$(UV) pip compile $(RESOLVE) requirements-dev.in --output-file requirements-dev.lock
+	$(UV) pip compile $(RESOLVE) bench/requirements-peers.in --output-file bench/requirements-peers.lock
 
 # One resolution for Python 3.11 and every later one; wheels only; no name of a registry gets in.
 RESOLVE = --quiet --universal --python-version 3.11 --no-build --generate-hashes --no-annotate \
 	--custom-compile-command "make lock" $(UPGRADE)
 
-clean: ## Remove what runs and tests have made, releases included (not .venv)
+clean: ## Remove what runs and tests have made, releases included (not .venv*)
 	@if [ -f var/airflow/processes.json ] && [ -x $(PY) ]; then $(PY) -m citycheck down; fi
 	rm -rf var .pytest_cache .mypy_cache .ruff_cache .hypothesis dbt_project/target dbt_project/logs logs
-	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -not -path './$(PEERS)/*' -prune -exec rm -rf {} +
 
 # A stamp per lock: a changed lock is installed by the next command that needs it.
 $(VENV)/runtime.stamp: requirements.lock
@@ -80,4 +85,12 @@ $(VENV)/runtime.stamp: requirements.lock
 $(VENV)/dev.stamp: requirements-dev.lock $(VENV)/runtime.stamp
 	@$(PIP) install --require-hashes --no-deps -r requirements-dev.lock
 	@$(PIP) check
+	@touch $@
+
+# The benchmark's peers, apart from everything else.
+$(PEERS)/peers.stamp: bench/requirements-peers.lock $(VENV)/runtime.stamp
+	@echo "Installing the peers into $(PEERS): once, a minute …"
+	@$(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps -r bench/requirements-peers.lock
+	@$(PEERS)/bin/python -m pip --disable-pip-version-check check
 	@touch $@

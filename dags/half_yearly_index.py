@@ -1,4 +1,4 @@
-"""The half-yearly index: ready? → dbt → gate → stage → publish, in one graph an operator can read."""
+"""The half-yearly index: ready? → places → access → dbt → gate → stage → publish, in one graph an operator can read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ bytes, and what is released already from the same inputs is skipped.
 | task | what it does | when it is red |
 |---|---|---|
 | `ready` | writes down exactly which deliveries, standard and code the build is made from | a feed has nothing accepted: run its `ingest_…` DAG for the half-year |
-| `dbt_build` | builds and tests every model in one dbt process; its log and its return value list each | a model or a test failed: the log names it; correct it and clear the task |
+| `places` | dbt builds and tests all that does not hang on who reaches what; returns the counties | a model or a test failed: the log names it; correct it and clear the task |
+| `access` | one task a county: who reaches what, by straight line and on foot | the log names the county and what is wrong with its streets; the other counties stay done |
+| `dbt_build` | dbt builds and tests the rest; its log and its return value list each node | a model or a test failed: the log names it; correct it and clear the task |
 | `gate` | checks every mart with Great Expectations | a mart is not plausible: open Data Docs; if the data is wrong, ingest it again |
 | `stage` | writes the complete bundle aside | a disk is full: free space and clear the task |
 | `publish` | lets the bundle become the next version, in one step | see the log; readers still see the release before |
@@ -71,10 +73,25 @@ def half_yearly_index() -> None:
         return {"city": city, "half_year": half_year, "id": build.id}
 
     @task
+    def places(build: dict[str, str]) -> list[str]:
+        from citycheck.steps import index
+
+        return index.build_places(index.Build(**build))
+
+    @task(map_index_template="{{ county }}")
+    def access(build: dict[str, str], county: str) -> dict[str, int]:
+        from airflow.sdk import get_current_context
+
+        from citycheck.steps import index
+
+        get_current_context()["county"] = county  # how the UI names the task
+        return index.measure_access(index.Build(**build), county)
+
+    @task
     def dbt_build(build: dict[str, str]) -> list[dict[str, Any]]:
         from citycheck.steps import index
 
-        return index.run_dbt(index.Build(**build))
+        return index.build_marts(index.Build(**build))
 
     @task
     def gate(build: dict[str, str]) -> dict[str, Any]:
@@ -98,7 +115,8 @@ def half_yearly_index() -> None:
         )
 
     build = ready()
-    dbt_build(build) >> gate(build) >> stage(build) >> publish(build)
+    measured = access.partial(build=build).expand(county=places(build))
+    measured >> dbt_build(build) >> gate(build) >> stage(build) >> publish(build)
 
 
 half_yearly_index()

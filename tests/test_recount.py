@@ -1,4 +1,4 @@
-"""The embedded city's 40 indicators counted again from the lake, with pandas, shapely and pyproj only.
+"""The embedded city's 40 indicators counted again from the lake, with pandas, shapely and pyproj only, walks with a heap.
 
 Radii, minimum sizes and formulas are written here by hand from the standard; goalposts and weights come from
 its seeds. What the standard leaves open and the descriptions of the models settle is said where it is applied.
@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from on_foot import Streets, distances_m
 
 from citycheck import settings as settings_module
 from citycheck.cities.profile import load_city
@@ -61,9 +62,16 @@ def city(tmp_path_factory):
             for table, entry in store.latest(home, feed, HALF_YEAR)["tables"].items():
                 setattr(lake, table, pd.read_parquet(home.lake / entry["accepted"]))
         build = index.freeze(CITY, HALF_YEAR)
-        index.run_dbt(build)
+        index.build_all(build)
         with connect(build.database, read_only=True) as connection:
-            for table in ("indicators", "dimension_scores", "index_scores"):
+            for table in (
+                "indicators",
+                "dimension_scores",
+                "index_scores",
+                "demand_access",
+                "kind_access",
+                "detour_penalty",
+            ):
                 setattr(lake, f"{table}_mart", connection.execute(f"from marts.{table}").df())
         prepare(lake)
         yield lake
@@ -92,7 +100,8 @@ def prepare(city) -> None:
     city.facilities["county_id"] = city.facilities["community_id"].map(city.communities["county_id"])
     city.facilities["facility_status"] = [facility_status(row) for row in city.facilities.itertuples()]
     city.operating = city.facilities[city.facilities["operating_status"] == "operating"]
-    city.counting = city.operating[city.operating["facility_status"] == "compliant"]
+    city.counting = city.operating[city.operating["facility_status"] == "compliant"].reset_index(drop=True)
+    city.walks_m = distances_m(Streets(edges(city, to_metres)), city.buildings, city.counting, 1000)
 
     reports = city.repair_reports[city.repair_reports["version_at"] <= CUT_OFF]
     reports = reports.sort_values("version_at").drop_duplicates("report_id", keep="last")
@@ -100,6 +109,29 @@ def prepare(city) -> None:
     # int_repair_clocks: praise, rejected reports and the categories outside the index are not judged
     judged = ~city.reports["category_code"].isin(NOT_IN_INDEX) & (city.reports["request_type"] != "praise")
     city.judged = city.reports[judged & (city.reports["status"] != "rejected")]
+
+
+def edges(city, to_metres) -> pd.DataFrame:
+    """The streets in metres: an end is where it lies, to 7 decimals, and a length that is not told is that of the line."""
+    from shapely import from_wkb, transform
+
+    degrees = from_wkb(city.walking_edges["geometry"].to_list())
+    lines = transform(degrees, lambda lonlat: np.column_stack(to_metres.transform(*lonlat.T)))
+    length_m = city.walking_edges["length_m"].to_numpy()
+    return pd.DataFrame(
+        {
+            "from_node": [tuple(np.round(line.coords[0], 7)) for line in degrees],
+            "to_node": [tuple(np.round(line.coords[-1], 7)) for line in degrees],
+            "length_m": [
+                max(
+                    line.length if np.isnan(told) else told,
+                    np.hypot(*np.subtract(line.coords[0], line.coords[-1])),
+                )
+                for told, line in zip(length_m, lines, strict=True)
+            ],
+            "line": lines,
+        }
+    )
 
 
 def facility_status(row) -> str:
@@ -158,10 +190,8 @@ def unknown_sizes(city, kinds) -> pd.Series:
 
 
 def number_within(city, facilities, radius_m) -> np.ndarray:
-    """How many of the facilities are at most the radius away from each building, as the crow flies."""
-    east = np.subtract.outer(city.buildings["x_m"].to_numpy(), facilities["x_m"].to_numpy())
-    north = np.subtract.outer(city.buildings["y_m"].to_numpy(), facilities["y_m"].to_numpy())
-    return (np.hypot(east, north) <= np.reshape(radius_m, (-1, 1))).sum(axis=1)
+    """How many of the facilities, which count, are at most the radius away from each building, on foot."""
+    return (city.walks_m[:, facilities.index] <= np.reshape(radius_m, (-1, 1))).sum(axis=1)
 
 
 def of_kind(facilities, *kinds):
@@ -438,6 +468,69 @@ def test_the_sample_has_values_and_every_kind_of_gap(city):
         "sample_below_minimum",
     }
     assert (mart["status"] == "ok").mean() > 0.95
+
+
+def test_every_walk_and_every_straight_line_is_measured_again(city):
+    """To 1 mm, for each building and kind; walks beyond 1,000 m are only known to be longer."""
+    east = np.subtract.outer(city.buildings["x_m"].to_numpy(), city.counting["x_m"].to_numpy())
+    north = np.subtract.outer(city.buildings["y_m"].to_numpy(), city.counting["y_m"].to_numpy())
+    straight_m = np.hypot(east, north)
+    for kind, facilities in city.counting.groupby("kind_code"):
+        mart = city.demand_access_mart.set_index(["kind_code", "building_id"]).loc[kind]
+        mart = mart.loc[city.buildings["building_id"]]
+        nearest_m = straight_m[:, facilities.index].min(axis=1)
+        known = nearest_m <= 3000
+        np.testing.assert_allclose(
+            mart["nearest_counting_euclidean_m"][known], nearest_m[known], rtol=0, atol=1e-3
+        )
+        assert mart["nearest_counting_euclidean_m"][~known].isna().all()
+        walk_m = city.walks_m[:, facilities.index].min(axis=1)
+        near = np.isfinite(walk_m)
+        np.testing.assert_allclose(mart["nearest_counting_network_m"][near], walk_m[near], rtol=0, atol=1e-3)
+        assert not (mart["nearest_counting_network_m"][~near] <= 1000).any()
+        np.testing.assert_allclose(
+            mart["walking_minutes"], mart["nearest_counting_network_m"] / 80, rtol=1e-12
+        )
+    assert set(city.demand_access_mart["network_basis"].dropna()) == {"network", "detour_factor"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "group", "amount"),
+    [
+        ("F05", "residents_age_6_11", "capacity"),
+        ("F08", "residents_age_60_plus", None),
+        ("F17", "residents", "land_area_m2"),
+    ],
+)
+def test_supply_per_head_is_counted_again(city, kind, group, amount):
+    """Two-step floating catchment: what each has for the people who reach it, summed over all that one reaches."""
+    facilities = city.counting[city.counting["kind_code"] == kind]
+    supply = np.ones(len(facilities)) if amount is None else facilities[amount].to_numpy()
+    reaches = city.walks_m[:, facilities.index] <= (500 if kind != "F17" else 300)
+    people = city.buildings[group].to_numpy(float)
+    served = reaches.T @ people
+    per_head = reaches @ np.divide(supply, served, out=np.zeros(len(supply)), where=served > 0)
+    for level, area in areas_of(city).items():
+        of_building = city.buildings["community_id"].map(area).to_numpy()
+        sums = pd.DataFrame({"people": people, "supply": per_head * people}).groupby(of_building).sum()
+        expected = (1000 * sums["supply"] / sums["people"])[sums["people"] >= 10]
+        mart = (
+            city.kind_access_mart.set_index(["area_level", "kind_code", "area_id"])
+            .sort_index()
+            .loc[(level, kind)]
+        )
+        np.testing.assert_allclose(
+            mart.loc[expected.index, "supply_2sfca_per_1000"], expected, rtol=1e-6, atol=1e-6
+        )
+
+
+def test_what_is_lost_on_foot_is_the_difference_of_both_coverages(city):
+    mart = city.detour_penalty_mart
+    lost = mart["covered_population_euclidean"] - mart["covered_population_network"]
+    assert list(mart["lost_population"].dropna()) == list(lost.dropna())
+    counties = mart[mart["area_level"] == "county"]
+    assert (counties["lost_population"] >= 0).all() and (counties["lost_population"] > 0).mean() > 0.9
+    assert counties["median_detour_ratio"].between(1.1, 1.9).all()
 
 
 def scores_again(city) -> pd.DataFrame:

@@ -85,7 +85,7 @@ def marts(shared_data, tmp_path_factory):
             ingest.gate(*about, delivery)
             ingest.accept(*about, delivery)
         build = index.freeze("tainan", RECOUNTED)
-        index.run_dbt(build)
+        index.build_all(build)
         with duck.connect(build.database, read_only=True) as connection:
             yield connection
     settings_module.settings.cache_clear()

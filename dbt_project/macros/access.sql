@@ -3,18 +3,32 @@
     coalesce({{ distance_m }} <= {{ radius_m }}, false)
 {%- endmacro %}
 
-{#- The cell of the search grid that a planar coordinate falls in. -#}
-{% macro grid_cell(coordinate_m, cell_size_m) -%}
-    cast(floor({{ coordinate_m }} / {{ cell_size_m }}) as bigint)
+{#-
+    What the index judges by, of the straight line's and the walk's (distances, or facilities): the walk where the city
+    has a walking network, else the straight line.
+-#}
+{% macro headline(euclidean, network) -%}
+    {{ network if var('walking_network') else euclidean }}
 {%- endmacro %}
 
-{#- Aggregate: the nearest facility as (distance_m, facility_id); of several equally near ones the lowest id. -#}
-{% macro nearest(distance_m, facility_id, where) -%}
-    {{ return(adapter.dispatch('nearest')(distance_m, facility_id, where)) }}
+{#- Minutes on foot for metres on foot. -#}
+{% macro walking_minutes(network_m) -%}
+    {{ network_m }} / {{ scoring('walking_speed_m_per_min') }}
 {%- endmacro %}
-{% macro default__nearest(distance_m, facility_id, where) -%}
-    min(case when {{ where }} then named_struct('distance_m', {{ distance_m }}, 'facility_id', {{ facility_id }}) end)
+
+{#- The radius of a kind (int_kinds) that applies where a demand point lies. -#}
+{% macro radius_of(kinds, demand_points) -%}
+    case {{ demand_points }}.area_type
+        when 'new' then {{ kinds }}.radius_new_m
+        else {{ kinds }}.radius_stock_m
+    end
 {%- endmacro %}
-{% macro duckdb__nearest(distance_m, facility_id, where) -%}
-    min(case when {{ where }} then struct_pack(distance_m := {{ distance_m }}, facility_id := {{ facility_id }}) end)
+
+{#- What the size of a facility of a kind (facility_kinds) is counted in. -#}
+{% macro measure_unit(kinds) -%}
+    case
+        when {{ kinds }}.capacity_unit is not null then {{ kinds }}.capacity_unit
+        when {{ kinds }}.min_floor_area_m2 is not null or {{ kinds }}.min_land_area_m2 is not null then 'm2'
+        else 'facilities'
+    end
 {%- endmacro %}

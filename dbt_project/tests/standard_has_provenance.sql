@@ -14,6 +14,8 @@
     ('facility_kinds', 'kind_code', 'max_reference_status', 'max_reference_source'),
     ('facility_kinds', 'kind_code', 'per_capita_status', 'per_capita_source'),
     ('facility_kinds', 'kind_code', 'action_status', none),
+    ('co_location_rules', 'rule_code', 'status', 'source_id'),
+    ('spatial_checks', 'finding_code', 'status', none),
     ('facility_standards', 'kind_code', 'status', 'source_id'),
     ('indicators', 'indicator_code', 'goalpost_status', none),
     ('indicators', 'indicator_code', 'target_status', 'target_source'),

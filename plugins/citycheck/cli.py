@@ -120,29 +120,14 @@ def matches(
 
 
 @app.command()
-def network(
-    file: Annotated[Path, typer.Argument(help="An OpenStreetMap extract (.osm.pbf).")],
-    out: Annotated[Path, typer.Argument(help="The folder for edges.parquet and nodes.parquet.")],
-) -> None:
-    """Write the walking network of an OpenStreetMap file as edges and nodes."""
-    from citycheck.feeds import osm
-
-    def work() -> None:
-        found = osm.network(file, out)
-        print(f"{out}: {found.edges} edges, {found.nodes} nodes, {found.length_m / 1000:.1f} km")
-
-    or_one_sentence(work)
-
-
-@app.command()
 def build(half_year: HalfYearArgument, city: CityOption = None) -> None:
-    """Make the release of a half-year from the lake: freeze → dbt → gate → stage → publish."""
+    """Make the release of a half-year from the lake: freeze → places → access → marts → gate → stage → publish."""
     from citycheck.steps import index
 
     def work() -> None:
         made = index.freeze(city or settings().city, half_year)
         if not index.is_released(made):
-            index.run_dbt(made)
+            index.build_all(made)
             index.gate_marts(made)
             index.stage(made)
             index.publish(made)

@@ -17,7 +17,7 @@ SHAPES = {
     "ingest_facilities": ["land", "map_rows", "gate", "accept"],
     "ingest_survey": ["land", "map_rows", "gate", "accept"],
     "ingest_repair_reports": ["land", "map_rows", "gate", "accept"],
-    "half_yearly_index": ["ready", "dbt_build", "gate", "stage", "publish"],
+    "half_yearly_index": ["ready", "places", "access", "dbt_build", "gate", "stage", "publish"],
     "landing_retention": ["purge"],
     "watch_drop_folders": ["new_files", "ingest"],
 }

@@ -34,3 +34,9 @@ def dbt(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Build]:
         return run_dbt(tmp_path_factory.mktemp("dbt"), city, *arguments, **variables)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def walked(dbt: Callable[..., Build]) -> Build:
+    """The same city with streets, so that walks are the headline."""
+    return dbt(SmallCity(has_streets=True), "--exclude-resource-type", "unit_test")

@@ -11,9 +11,10 @@ import datetime as dt
 import json
 import math
 import os
+import struct
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
+
+from citycheck.steps import access
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = ROOT / "dbt_project"
@@ -71,6 +74,8 @@ def lake_schemas() -> dict[str, pa.Schema]:
         [("feed", text), ("table_name", text), ("reason_code", text), ("rows", pa.int64())]
     )
     schemas["previous_communities"] = schemas["communities"]
+    for table in ("buildings", "facilities"):
+        schemas[f"quarantined_{table}"] = schemas[table].append(pa.field("reason_codes", text))
     schemas["facility_matches"] = pa.schema(
         [(name, text) for name in ("facility_id", "other_facility_id", "canonical_facility_id")]
         + [(name, pa.float64()) for name in ("name_similarity", "distance_m", "score")]
@@ -112,6 +117,8 @@ class SmallCity:
 
     C2 is a new area, the rest existing ones. C3 has only 29 answers, C4 no age groups, C8 no building at all.
     County K2 does not know the size of any health station (F11). F02 is not in the register.
+    With streets, a river with two bridges divides the city, the northernmost street is joined to no other, most of C4
+    has no street near, and C8 has only a piece of its own.
     """
 
     tables: dict[str, Rows] = field(default_factory=dict)
@@ -119,6 +126,7 @@ class SmallCity:
         default_factory=lambda: [f"F{number:02d}" for number in range(1, 21) if number != 2]
     )
     seed: int = 20260701
+    has_streets: bool = False
 
     def __post_init__(self) -> None:
         """Draw every table from one seeded generator."""
@@ -130,6 +138,7 @@ class SmallCity:
             "facilities": self._facilities(),
             "survey_responses": self._survey(),
             "repair_reports": self._reports(),
+            "walking_edges": self._streets() if self.has_streets else [],
             "ledger": [
                 {
                     "feed": "facilities",
@@ -182,6 +191,34 @@ class SmallCity:
         west, south = self.corner(number)
         lon, lat = (float(share) * UNIT_DEGREES for share in self.rng.uniform(0.02, 0.98, size=2))
         return {"lon": round(west + lon, 7), "lat": round(south + lat, 7)}
+
+    @staticmethod
+    def _streets() -> Rows:
+        """Straight streets eastward, bent ones northward; some ends are named, two lengths are stated."""
+        step = UNIT_DEGREES / 3
+        rows: Rows = []
+
+        def street(*points: tuple[float, float], **stated: Any) -> None:
+            places = [(WEST + step * column, SOUTH + step * line) for column, line in points]
+            order = "<" if len(rows) % 2 else ">"
+            head = struct.pack("b", order == "<") + struct.pack(f"{order}II", 2, len(places))
+            wkb = head + b"".join(struct.pack(f"{order}dd", *place) for place in places)
+            rows.append({"edge_id": f"W{len(rows):03d}", "geometry": wkb, **stated})
+
+        for column in range(10):
+            for line in range(6):
+                here = (column, line)
+                if column < 9:
+                    street(here, (column + 1, line))
+                if line < 4 and (line != 2 or column in (1, 8)):  # the river
+                    street(here, (column + 0.3, line + 0.5), (column, line + 1))
+        rows[4]["length_m"] = 400.0  # longer than drawn
+        rows[7]["length_m"] = 1.0  # shorter than possible
+        street((10.5, 3.2), (10.5, 5.9), to_node="P")
+        street((10.5, 5.9), (11.5, 5.9), from_node="P", to_node="Q")
+        street((11.5, 5.9), (11.5, 3.4), from_node="Q")
+        street((11.6, 1.2), (11.6, 1.5))  # a slip of the drawing: it joins nothing
+        return rows
 
     def _buildings(self) -> Rows:
         rows = []
@@ -332,10 +369,19 @@ class Build:
             return connection.execute(sql, parameters).fetchall()
 
 
+ON_ACCESS = "source:access+"
+"""What hangs on who reaches what: built after the step `access` has measured it, the rest before."""
+FOR_ACCESS = "+int_facility_classes +int_circle_facilities +int_demand_points +stg_walking_edges"
+
+
 def run_dbt(folder: Path, city: SmallCity, *arguments: str, **variables: Any) -> Build:
-    """Write the city's lake below `folder` and run `dbt build` on it; the repository stays untouched."""
+    """Write the city's lake below `folder` and build it as the steps do: places, access county by county, marts.
+
+    Of models chosen with --select, those that hang on the source `access` are built after what the step needs. The
+    repository stays untouched.
+    """
     (folder / "lake").mkdir(parents=True, exist_ok=True)
-    target, database = folder / "target", folder / "build.duckdb"
+    reached = folder / "access"
     values = {
         "city": "small",
         "city_name_zh": "合成市",
@@ -349,10 +395,32 @@ def run_dbt(folder: Path, city: SmallCity, *arguments: str, **variables: Any) ->
         "projected_crs": "EPSG:4549",
         "provided_kinds": city.provided_kinds,
         "inputs": write_lake(folder / "lake", city.tables),
+        "access": {name: f"'{path}'" for name, path in access.files(reached).items()},
+        "walking_network": bool(city.tables["walking_edges"]),
         "previous_release": "",
         "spatial_extension": str(SPATIAL),
         **variables,
     }
+    build = Build(folder / "build.duckdb", folder / "target", city, "")
+    options = list(arguments)
+    if "--select" not in options:
+        said = _dbt(build, values, *options, "--exclude", ON_ACCESS)
+    else:
+        at = options.index("--select") + 1
+        chosen = options[at].split()
+        options[at] = " ".join(f"{models},{ON_ACCESS}" for models in chosen)
+        first = [*arguments[:at], f"{arguments[at]} {FOR_ACCESS}", *arguments[at + 1 :]]
+        said = _dbt(build, values, *first, "--exclude", ON_ACCESS)
+    access.prepare(build.database, reached)
+    for county in access.counties(build.database):
+        access.run(build.database, county, reached)
+    if "--select" not in options:
+        options += ["--select", ON_ACCESS]
+    return replace(build, output=said + _dbt(build, values, *options))
+
+
+def _dbt(build: Build, values: dict[str, Any], *arguments: str) -> str:
+    folder = build.database.parent
     command = [
         str(Path(sys.executable).with_name("dbt")),
         "--no-use-colors",
@@ -360,13 +428,13 @@ def run_dbt(folder: Path, city: SmallCity, *arguments: str, **variables: Any) ->
         str(folder / "logs"),
     ]
     command += ["build", *arguments, "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
-    command += ["--target-path", str(target), "--vars", json.dumps(values)]
+    command += ["--target-path", str(build.target), "--vars", json.dumps(values)]
     environment = {
         **os.environ,
-        "CITYCHECK_DUCKDB": str(database),
+        "CITYCHECK_DUCKDB": str(build.database),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     run = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder, check=False)
     assert run.returncode == 0, run.stdout[-6000:] + run.stderr[-2000:]
-    return Build(database, target, city, run.stdout)
+    return run.stdout

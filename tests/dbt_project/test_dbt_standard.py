@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -60,15 +61,22 @@ def test_counts_of_the_standard() -> None:
     assert [len(seed(name)) for name in names] == [8, 20, 40, 30, 9, 20, 12, 10]
 
 
+def search_limit_m() -> float:
+    return next(float(row["value"]) for row in seed("scoring") if row["parameter"] == "access_search_limit_m")
+
+
+def test_suite_of_demand_access_has_the_search_limit() -> None:
+    suite = json.loads((ROOT / "expectations/marts/demand_access.json").read_text(encoding="utf-8"))
+    limits = [one["kwargs"].get("max_value") for one in suite["expectations"]]
+    assert [limit for limit in limits if limit] == [search_limit_m()]
+
+
 def test_search_limit_reaches_every_radius() -> None:
-    limit = next(
-        float(row["value"]) for row in seed("scoring") if row["parameter"] == "access_search_limit_m"
-    )
     radii = [
         number(row[column]) for row in seed("facility_kinds") for column in ("radius_m", "radius_stock_m")
     ]
     radii += [number(row["radius_m_override"]) for row in seed("indicators")]
-    assert max(radius for radius in radii if radius) <= limit
+    assert max(radius for radius in radii if radius) <= search_limit_m()
 
 
 def test_every_column_of_every_seed_is_described_and_typed() -> None:

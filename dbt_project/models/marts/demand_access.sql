@@ -20,10 +20,7 @@ points_and_kinds as (
         kinds.kind_code,
         kinds.target_group,
         cast({{ population_of('kinds.target_group', 'demand_points') }} as bigint) as target_population,
-        case demand_points.area_type
-            when 'new' then kinds.radius_new_m
-            else kinds.radius_stock_m
-        end as radius_m
+        {{ radius_of('kinds', 'demand_points') }} as radius_m
     from demand_points
     cross join provided_kinds as kinds
 ),
@@ -42,7 +39,17 @@ final as (
         nearest_facilities.nearest_counting_distance_m,
         {{ is_within('nearest_facilities.nearest_counting_distance_m', 'points_and_kinds.radius_m') }} as is_covered,
         {{ is_within('nearest_facilities.nearest_possible_distance_m', 'points_and_kinds.radius_m') }}
-            as is_covered_if_unverified_count
+            as is_covered_if_unverified_count,
+        nearest_facilities.nearest_counting_euclidean_id,
+        nearest_facilities.nearest_counting_euclidean_m,
+        {{ is_within('nearest_facilities.nearest_counting_euclidean_m', 'points_and_kinds.radius_m') }}
+            as is_covered_euclidean,
+        nearest_facilities.nearest_counting_network_id,
+        nearest_facilities.nearest_counting_network_m,
+        nearest_facilities.network_basis,
+        {{ walking_minutes('nearest_facilities.nearest_counting_network_m') }} as walking_minutes,
+        {{ is_within('nearest_facilities.nearest_counting_network_m', 'points_and_kinds.radius_m') }}
+            as is_covered_network
     from points_and_kinds
     left join nearest_facilities
         on

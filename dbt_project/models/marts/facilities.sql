@@ -17,6 +17,8 @@ final as (
         land_area_m2,
         capacity,
         operating_status,
+        valid_from,
+        valid_to,
         facility_status,
         host_facility_id
     from {{ ref('int_facilities') }}

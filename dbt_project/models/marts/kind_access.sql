@@ -8,6 +8,11 @@ demand_points as (
     select * from {{ ref('int_demand_points') }}
 ),
 
+not_snapped as (
+    select * from {{ ref('stg_access_not_snapped') }}
+    where point_type = 'building'
+),
+
 community_areas as (
     select * from {{ ref('int_community_areas') }}
 ),
@@ -17,18 +22,28 @@ kinds as (
     where is_provided
 ),
 
+facility_kinds as (
+    select * from {{ ref('facility_kinds') }}
+),
+
 facilities as (
     select * from {{ ref('int_facilities') }}
     where operating_status = 'operating'
+),
+
+provision as (
+    select * from {{ ref('int_provision') }}
+),
+
+supply as (
+    select * from {{ ref('int_supply_per_head') }}
 ),
 
 points as (
     select
         demand_access.*,
         demand_points.residents,
-        case when demand_access.target_population is not null then demand_points.residents end as residents_known,
-        -- in whole metres, rounded up, so that a large city needs a histogram and not a sorted list
-        cast(ceil(demand_access.nearest_counting_distance_m) as bigint) as distance_m
+        case when demand_access.target_population is not null then demand_points.residents end as residents_known
     from demand_access
     inner join demand_points
         on demand_points.building_id = demand_access.building_id
@@ -42,26 +57,112 @@ community_sums as (
         sum(case when is_covered then target_population else 0 end) as covered_population,
         sum(case when is_covered_if_unverified_count then target_population else 0 end)
             as covered_population_if_unverified,
+        sum(case when is_covered_euclidean then target_population else 0 end) as covered_population_euclidean,
+        sum(case when is_covered_network then target_population else 0 end) as covered_population_network,
         sum(residents) as residents,
         sum(residents_known) as residents_known,
         {%- for limit_m in [300, 500, 1000] %}
         sum(case when {{ is_within('nearest_counting_distance_m', limit_m) }} then residents else 0 end)
             as residents_within_{{ limit_m }}_m,
         sum(case when {{ is_within('nearest_facility_distance_m', limit_m) }} then residents else 0 end)
-            as residents_any_within_{{ limit_m }}_m{{ ',' if not loop.last }}
+            as residents_any_within_{{ limit_m }}_m,
         {%- endfor %}
+        min(nearest_counting_distance_m) as nearest_counting_distance_m
     from points
     group by community_id, kind_code
 ),
 
-community_distances as (
+community_nearest as (
+    select
+        community_sums.community_id,
+        community_sums.kind_code,
+        community_sums.nearest_counting_distance_m,
+        min(points.nearest_counting_facility_id) as nearest_counting_facility_id
+    from community_sums
+    inner join points
+        on points.community_id = community_sums.community_id
+            and points.kind_code = community_sums.kind_code
+            and points.nearest_counting_distance_m = community_sums.nearest_counting_distance_m
+    group by community_sums.community_id, community_sums.kind_code, community_sums.nearest_counting_distance_m
+),
+
+-- in whole metres, rounded up, and in hundredths, so that a large city needs a histogram and not a sorted list
+point_measures as (
     select
         community_id,
         kind_code,
-        distance_m,
-        sum(residents) as residents
+        'distance' as measure,
+        cast(ceil(nearest_counting_distance_m) as bigint) as measured,
+        residents
     from points
-    group by community_id, kind_code, distance_m
+    union all
+    select
+        community_id,
+        kind_code,
+        'detour' as measure,
+        cast(round(100 * nearest_counting_network_m / nearest_counting_euclidean_m) as bigint) as measured,
+        residents
+    from points
+    where network_basis = 'network' and nearest_counting_euclidean_m > 0
+),
+
+community_measures as (
+    select
+        community_id,
+        kind_code,
+        measure,
+        measured,
+        sum(residents) as residents
+    from point_measures
+    group by community_id, kind_code, measure, measured
+),
+
+area_measures as (
+    select
+        community_areas.area_level,
+        community_areas.area_id,
+        community_measures.kind_code,
+        community_measures.measure,
+        community_measures.measured,
+        sum(community_measures.residents) as residents
+    from community_areas
+    inner join community_measures
+        on community_measures.community_id = community_areas.community_id
+    group by
+        community_areas.area_level,
+        community_areas.area_id,
+        community_measures.kind_code,
+        community_measures.measure,
+        community_measures.measured
+),
+
+-- the residents served best come first; residents out of reach are the last, and have no distance
+cumulative_measures as (
+    select
+        *,
+        sum(residents) over (
+            partition by area_level, area_id, kind_code, measure
+            order by measured nulls last
+            rows between unbounded preceding and current row
+        ) as residents_so_far,
+        sum(residents) over (partition by area_level, area_id, kind_code, measure) as residents_in_all
+    from area_measures
+),
+
+quantiles as (
+    select
+        area_level,
+        area_id,
+        kind_code,
+        min(case when measure = 'distance' and 2 * residents_so_far >= residents_in_all then measured end)
+            as median_distance_m,
+        min(case when measure = 'distance' and 10 * residents_so_far >= 9 * residents_in_all then measured end)
+            as p90_distance_m,
+        min(case when measure = 'detour' and 2 * residents_so_far >= residents_in_all then measured end) / 100.0
+            as median_detour_ratio
+    from cumulative_measures
+    where residents_in_all > 0
+    group by area_level, area_id, kind_code
 ),
 
 community_facilities as (
@@ -77,47 +178,14 @@ community_facilities as (
     group by community_id, kind_code
 ),
 
--- the residents served best come first; residents out of reach are the last, and have no distance
-area_distances as (
+community_not_snapped as (
     select
-        community_areas.area_level,
-        community_areas.area_id,
-        community_distances.kind_code,
-        community_distances.distance_m,
-        sum(community_distances.residents) as residents
-    from community_areas
-    inner join community_distances
-        on community_distances.community_id = community_areas.community_id
-    group by
-        community_areas.area_level,
-        community_areas.area_id,
-        community_distances.kind_code,
-        community_distances.distance_m
-),
-
-cumulative_distances as (
-    select
-        *,
-        sum(residents) over (
-            partition by area_level, area_id, kind_code
-            order by distance_m nulls last
-            rows between unbounded preceding and current row
-        ) as residents_so_far,
-        sum(residents) over (partition by area_level, area_id, kind_code) as residents_in_all
-    from area_distances
-),
-
-medians as (
-    select
-        area_level,
-        area_id,
-        kind_code,
-        min(distance_m) as median_distance_m
-    from cumulative_distances
-    where 2 * residents_so_far >= residents_in_all
-        and residents_in_all > 0
-        and distance_m is not null
-    group by area_level, area_id, kind_code
+        demand_points.community_id,
+        count(*) as points
+    from demand_points
+    inner join not_snapped
+        on not_snapped.point_id = demand_points.building_id
+    group by demand_points.community_id
 ),
 
 area_sums as (
@@ -131,15 +199,19 @@ area_sums as (
         coalesce(sum(community_sums.target_population), 0) as target_population,
         coalesce(sum(community_sums.covered_population), 0) as covered_population,
         coalesce(sum(community_sums.covered_population_if_unverified), 0) as covered_population_if_unverified,
+        coalesce(sum(community_sums.covered_population_euclidean), 0) as covered_population_euclidean,
+        coalesce(sum(community_sums.covered_population_network), 0) as covered_population_network,
         {%- for limit_m in [300, 500, 1000] %}
         coalesce(sum(community_sums.residents_within_{{ limit_m }}_m), 0) as residents_within_{{ limit_m }}_m,
         coalesce(sum(community_sums.residents_any_within_{{ limit_m }}_m), 0) as residents_any_within_{{ limit_m }}_m,
         {%- endfor %}
+        min(community_sums.nearest_counting_distance_m) as nearest_counting_distance_m,
         coalesce(sum(community_facilities.facilities), 0) as facilities,
         coalesce(sum(community_facilities.facilities_counting), 0) as facilities_counting,
         {{ exact_sum('community_facilities.floor_area_m2') }} as floor_area_m2,
         {{ exact_sum('community_facilities.land_area_m2') }} as land_area_m2,
-        sum(community_facilities.capacity) as capacity
+        sum(community_facilities.capacity) as capacity,
+        coalesce(sum(community_not_snapped.points), 0) as points_not_snapped
     from community_areas
     cross join kinds
     left join community_sums
@@ -148,7 +220,26 @@ area_sums as (
     left join community_facilities
         on community_facilities.community_id = community_areas.community_id
             and community_facilities.kind_code = kinds.kind_code
+    left join community_not_snapped
+        on community_not_snapped.community_id = community_areas.community_id
     group by community_areas.area_level, community_areas.area_id, kinds.kind_code, kinds.target_group
+),
+
+area_nearest as (
+    select
+        area_sums.area_level,
+        area_sums.area_id,
+        area_sums.kind_code,
+        min(community_nearest.nearest_counting_facility_id) as nearest_counting_facility_id
+    from area_sums
+    inner join community_areas
+        on community_areas.area_level = area_sums.area_level
+            and community_areas.area_id = area_sums.area_id
+    inner join community_nearest
+        on community_nearest.community_id = community_areas.community_id
+            and community_nearest.kind_code = area_sums.kind_code
+            and community_nearest.nearest_counting_distance_m = area_sums.nearest_counting_distance_m
+    group by area_sums.area_level, area_sums.area_id, area_sums.kind_code
 ),
 
 judged as (
@@ -166,11 +257,14 @@ final as (
         judged.kind_code,
         judged.target_group,
         cast(case when judged.is_group_known then judged.target_population end as bigint) as target_population,
-        cast(case when judged.is_group_known then judged.covered_population end as bigint) as covered_population,
+        {%- for suffix in ['', '_euclidean', '_network'] %}
+        cast(case when judged.is_group_known then judged.covered_population{{ suffix }} end as bigint)
+            as covered_population{{ suffix }},
         case
             when judged.is_group_known and judged.is_large_enough
-                then cast(100.0 * judged.covered_population / judged.target_population as double)
-        end as covered_pct,
+                then cast(100.0 * judged.covered_population{{ suffix }} / judged.target_population as double)
+        end as covered_pct{{ suffix }},
+        {%- endfor %}
         cast(case when judged.is_group_known then judged.covered_population_if_unverified end as bigint)
             as covered_population_if_unverified,
         {%- for limit_m in [300, 500, 1000] %}
@@ -182,12 +276,42 @@ final as (
         judged.floor_area_m2,
         judged.land_area_m2,
         cast(judged.capacity as bigint) as capacity,
-        cast(medians.median_distance_m as double) as median_distance_m
+        cast(quantiles.median_distance_m as double) as median_distance_m,
+        cast(quantiles.p90_distance_m as double) as p90_distance_m,
+        area_nearest.nearest_counting_facility_id,
+        judged.nearest_counting_distance_m,
+        cast(quantiles.median_detour_ratio as double) as median_detour_ratio,
+        cast(judged.points_not_snapped as bigint) as points_not_snapped,
+        provision.provision_value,
+        provision.provision_unit,
+        provision.provision_standard,
+        provision.provision_gap,
+        case
+            when judged.is_group_known and judged.is_large_enough
+                and coalesce(supply.facilities_known, 1) > 0  -- nothing in reach is 0, of unknown size is not known
+                then 1000 * coalesce(supply.supply, 0) / judged.target_population
+        end as supply_2sfca_per_1000,
+        {{ measure_unit('facility_kinds') }} as supply_unit,
+        cast(100.0 * supply.facilities_known / supply.facilities_in_reach as double) as supply_known_pct
     from judged
-    left join medians
-        on medians.area_level = judged.area_level
-            and medians.area_id = judged.area_id
-            and medians.kind_code = judged.kind_code
+    inner join facility_kinds
+        on facility_kinds.kind_code = judged.kind_code
+    left join quantiles
+        on quantiles.area_level = judged.area_level
+            and quantiles.area_id = judged.area_id
+            and quantiles.kind_code = judged.kind_code
+    left join area_nearest
+        on area_nearest.area_level = judged.area_level
+            and area_nearest.area_id = judged.area_id
+            and area_nearest.kind_code = judged.kind_code
+    left join provision
+        on provision.area_level = judged.area_level
+            and provision.area_id = judged.area_id
+            and provision.kind_code = judged.kind_code
+    left join supply
+        on supply.area_level = judged.area_level
+            and supply.area_id = judged.area_id
+            and supply.kind_code = judged.kind_code
 )
 
 select * from final

@@ -36,7 +36,7 @@ points as (
     from demand_access
 ),
 
--- what stands within the kind's radius of at least one demand point, and the nearest that counts for those not served
+-- what stands within the kind's radius of at least one demand point, and how near one that counts comes
 reach as (
     select
         community_id,
@@ -45,12 +45,34 @@ reach as (
         {{ count_where('is_covered_if_unverified_count') }} > 0 as has_counting_or_unverified,
         {{ count_where(is_within('nearest_facility_distance_m', 'radius_m')) }} > 0 as has_operating,
         {{ count_where('is_unserved') }} > 0 as has_unserved,
-        {{ nearest('nearest_counting_distance_m', 'nearest_counting_facility_id',
-            'nearest_counting_facility_id is not null') }} as nearest_to_any,
-        {{ nearest('nearest_counting_distance_m', 'nearest_counting_facility_id',
-            'nearest_counting_facility_id is not null and is_unserved') }} as nearest_to_unserved
+        min(nearest_counting_distance_m) as nearest_to_any_m,
+        min(case when is_unserved then nearest_counting_distance_m end) as nearest_to_unserved_m,
+        min(nearest_counting_network_m) as walk_to_any_m,
+        min(case when is_unserved then nearest_counting_network_m end) as walk_to_unserved_m
     from points
     group by community_id, kind_code
+),
+
+nearest as (
+    select
+        *,
+        case when has_unserved then nearest_to_unserved_m else nearest_to_any_m end as nearest_counting_distance_m,
+        case when has_unserved then walk_to_unserved_m else walk_to_any_m end as nearest_counting_network_m
+    from reach
+),
+
+nearest_facilities as (
+    select
+        nearest.community_id,
+        nearest.kind_code,
+        min(points.nearest_counting_facility_id) as nearest_counting_facility_id
+    from nearest
+    inner join points
+        on points.community_id = nearest.community_id
+            and points.kind_code = nearest.kind_code
+            and points.nearest_counting_distance_m = nearest.nearest_counting_distance_m
+    where points.is_unserved or not nearest.has_unserved
+    group by nearest.community_id, nearest.kind_code
 ),
 
 judged as (
@@ -76,17 +98,22 @@ with_status as (
         judged.*,
         case
             when not judged.is_covered_too_little then 'undersized'
-            when reach.has_counting then 'uncovered'
-            when reach.has_counting_or_unverified then 'unverified'
-            when reach.has_operating then 'undersized'
+            when nearest.has_counting then 'uncovered'
+            when nearest.has_counting_or_unverified then 'unverified'
+            when nearest.has_operating then 'undersized'
             when closed_in_reach.kind_code is not null then 'closed'
             else 'missing'
         end as shortfall_status,
-        case when reach.has_unserved then reach.nearest_to_unserved else reach.nearest_to_any end as nearest_counting
+        nearest_facilities.nearest_counting_facility_id,
+        nearest.nearest_counting_distance_m,
+        nearest.nearest_counting_network_m
     from judged
-    inner join reach
-        on reach.community_id = judged.community_id
-            and reach.kind_code = judged.kind_code
+    inner join nearest
+        on nearest.community_id = judged.community_id
+            and nearest.kind_code = judged.kind_code
+    left join nearest_facilities
+        on nearest_facilities.community_id = judged.community_id
+            and nearest_facilities.kind_code = judged.kind_code
     left join closed_in_reach
         on closed_in_reach.community_id = judged.community_id
             and closed_in_reach.kind_code = judged.kind_code
@@ -109,8 +136,10 @@ final as (
         with_status.uncovered_population,
         with_status.covered_pct,
         with_status.area_gap_m2,
-        with_status.nearest_counting.facility_id as nearest_counting_facility_id,
-        with_status.nearest_counting.distance_m as nearest_counting_distance_m,
+        with_status.nearest_counting_facility_id,
+        with_status.nearest_counting_distance_m,
+        with_status.nearest_counting_network_m,
+        {{ walking_minutes('with_status.nearest_counting_network_m') }} as walking_minutes,
         coalesce(previous_shortfalls.first_seen_half_year, '{{ var("half_year") }}') as first_seen_half_year,
         '{{ var("half_year") }}' as last_seen_half_year,
         facility_kinds.action_code

@@ -1,6 +1,6 @@
 {%- set filled = [
     'facility_name', 'subtype', 'floor_area_m2', 'land_area_m2', 'capacity', 'function_count', 'car_spaces',
-    'ev_chargers', 'ebike_charging_ports', 'host_facility_id',
+    'ev_chargers', 'ebike_charging_ports', 'host_facility_id', 'opened_on',
 ] -%}
 
 with
@@ -37,6 +37,8 @@ filled_in as (
         lon,
         lat,
         operating_status,
+        -- tells of the operating status, and so is taken from the same row
+        closed_on,
         preference,
         {%- for column in filled %}
         first_value({{ column }} ignore nulls) over preferred as {{ column }},
@@ -84,6 +86,8 @@ final as (
         projected.ev_chargers,
         projected.ebike_charging_ports,
         projected.operating_status,
+        projected.opened_on,
+        projected.closed_on,
         coalesce(hosts.canonical_facility_id, projected.host_facility_id) as host_facility_id,
         projected.source_count,
         matched_ids.matched_facility_ids

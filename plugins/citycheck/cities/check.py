@@ -25,6 +25,7 @@ import duckdb
 from citycheck import FEEDS, connections, standard
 from citycheck.cities import reading
 from citycheck.cities.columns import compile_file
+from citycheck.cities.crs import check_crs
 from citycheck.cities.mapping import mapper
 from citycheck.cities.profile import City, ColumnMap, TableMap
 from citycheck.cities.reading import Raw, name_of, quoted
@@ -46,6 +47,8 @@ _EXAMPLES = 3
 _MEMORY = "1GB"
 _WRONG_MAX = 0.05
 """The share of bad rows that the suites let pass; those go to quarantine."""
+_LINES_OUTSIDE_MAX = 0.5
+"""The share of lines outside the city that they let pass: an extract may be larger than the city."""
 
 
 @dataclass(frozen=True)
@@ -137,8 +140,9 @@ def check(
 
     A source with a protocol is asked for the first day of the half-year (by default the latest that is complete at
     `received_at`). Pinned files are downloaded only with `download`. What goes wrong with an entry is among its
-    `problems`; `BadInput` is raised only for a feed that there is not.
+    `problems`; `BadInput` is raised only for a feed that there is not, and for a projected CRS that does not fit.
     """
+    check_crs(city.profile.projected_crs, city.profile.box)
     if feed is not None and feed not in FEEDS:
         raise BadInput(f"There is no feed {feed!r}: expected one of {', '.join(FEEDS)}. Correct the name.")
     when = half_year or _latest(city, received_at)
@@ -315,6 +319,7 @@ def _on(desk: _Desk, made: TableCheck, table_map: TableMap, file: Path, path: st
             columns = tuple(_columns(connection, desk.city, table_map, raw))
             guards = tuple(_guards(connection, table_map, desk.half_year))
             outside = tuple(_outside(connection, desk.city, table_map))
+            told = tuple(_network(connection)) if table.name == "walking_edges" else ()
         except duckdb.Error as error:
             raise reading.unreadable(table_map, path, error, file) from None
         read = _one(connection, "select count(*) from head")
@@ -331,6 +336,7 @@ def _on(desk: _Desk, made: TableCheck, table_map: TableMap, file: Path, path: st
         columns=columns,
         not_taken=tuple(column for column in found if column not in named),
         guards=guards,
+        notes=(*made.notes, *told),
     )
 
 
@@ -476,10 +482,11 @@ def _undone(columns: Sequence[ColumnCheck], rows: int) -> list[str]:
 def _outside(connection: duckdb.DuckDBPyConnection, city: City, table_map: TableMap) -> Iterator[str]:
     """Places that lie outside the city's box, where they are more than the gate lets pass."""
     box = city.profile.box
-    shape = "st_geomfromwkb(geometry)"
+    shape, what = "st_geomfromwkb(geometry)", tables()[table_map.table]
+    drawn = next((f"{column.shape}s" for column in what.columns if column.shape), "polygons")
     kinds = {
         "points": (("lon", "lat"), ("lon", "lon", "lat", "lat")),
-        "polygons": (("geometry",), [f"st_{side}({shape})" for side in ("xmin", "xmax", "ymin", "ymax")]),
+        drawn: (("geometry",), [f"st_{side}({shape})" for side in ("xmin", "xmax", "ymin", "ymax")]),
     }
     for kind, (needed, (west, east, south, north)) in kinds.items():
         if not set(needed) <= set(table_map.columns):
@@ -491,11 +498,45 @@ def _outside(connection: duckdb.DuckDBPyConnection, city: City, table_map: Table
         count, rows = connection.execute(
             f"select count(*) filter (not ({inside})), count(*) from tried"
         ).fetchall()[0]
-        if count > _WRONG_MAX * rows:
+        if count > (_LINES_OUTSIDE_MAX if kind == "lines" else _WRONG_MAX) * rows:
             yield (
                 f"{count} of {rows} {kind} lie outside `box` ({count / rows:.1%}), and the gate would refuse them. "
                 "Correct `box`, or say what the coordinates are."
             )
+
+
+def _network(connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
+    """What the rows read would be as a walking network; edges hang together only where they share an end."""
+    import numpy as np
+    import shapely
+    from pyproj import Geod
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    rows = connection.execute(
+        "select from_node, to_node, length_m, geometry from tried where geometry is not null"
+    ).fetchall()
+    if not rows:
+        return
+    lines = [shapely.from_wkb(bytes(row[3])) for row in rows]
+    geod = Geod(ellps="WGS84")
+    length_m = np.array(
+        [row[2] or geod.geometry_length(line) for row, line in zip(rows, lines, strict=True)], dtype=float
+    )
+    ends = [
+        row[end] or ",".join(f"{degrees:.7f}" for degrees in line.coords[-end][:2])
+        for end in (0, 1)
+        for row, line in zip(rows, lines, strict=True)
+    ]
+    nodes, node = np.unique(np.array(ends, dtype=str), return_inverse=True)
+    joined = coo_array((np.ones(len(rows)), (node[: len(rows)], node[len(rows) :])), shape=(len(nodes),) * 2)
+    parts, part = connected_components(joined, directed=False)
+    share = np.bincount(part[node[: len(rows)]], length_m).max() / max(length_m.sum(), 1e-9)
+    yield (
+        f"the rows read are {len(rows)} edges, {length_m.sum() / 1000:.1f} km, in {parts} part(s) that hang together; the "
+        f"longest holds {share:.0%} of the length. Lines meet only where they share an end: with many short parts in a "
+        "whole file, ask the source for lines that are split at junctions."
+    )
 
 
 def _lifted(guards: Sequence[GuardCheck]) -> list[str]:

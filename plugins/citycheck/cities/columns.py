@@ -51,7 +51,7 @@ def compile_file(
     used = {c.name: table_map.columns[c.name] for c in table.columns if c.name in table_map.columns}
     texts = {name: column for name, column in used.items() if column.geometry is None and not column.received}
     shape = _shape(table_map, raw)
-    has_shape = any(column.geometry for column in used.values())
+    wanted = {column.geometry for column in used.values()} - {None}
 
     corrected = _corrected(raw.relation, table_map.corrections)
     scope = _scope(table_map)
@@ -64,15 +64,20 @@ def compile_file(
         for prefix, expression in zip(("text ", "known "), _coded(city, name, column), strict=True)
     ]
     carried = [name_of("raw " + name) for name in texts]
-    if has_shape:
+    if wanted:
         cleaned.append(f"{shape} as {SHAPE}")
+        coded.append(SHAPE)
+    if "line" in wanted:
+        coded.append(
+            f"case when len(st_dump({SHAPE})) = 1 then st_force2d(st_dump({SHAPE})[1].geom) end as line"
+        )
+    elif wanted:
         coded += [
-            SHAPE,
             f"st_isvalid({SHAPE}) as is_valid",
             f"st_collectionextract(case when st_isvalid({SHAPE}) then {SHAPE} else st_makevalid({SHAPE}) end, 3) as area",
         ]
     typed = [
-        f"{_typed(city, c, used.get(c.name), received_at, table_map.crs is not None)} as {name_of(c.name)}"
+        f"{_typed(city, c, used.get(c.name), received_at, table_map)} as {name_of(c.name)}"
         for c in table.columns
     ]
     known = [name_of(f"{prefix}{name}") for name in texts for prefix in ("raw ", "text ", "known ")]
@@ -249,7 +254,7 @@ def _unmapped(texts: dict[str, ColumnMap]) -> str:
 
 
 def _typed(
-    city: City, target: Column, column: ColumnMap | None, received_at: datetime, is_projected: bool
+    city: City, target: Column, column: ColumnMap | None, received_at: datetime, table_map: TableMap
 ) -> str:
     text = name_of("text " + target.name)
     if column is None:
@@ -259,6 +264,7 @@ def _typed(
     if column.geometry is not None:
         return {
             "polygon": "case when st_isempty(area) then null else st_aswkb(area) end",
+            "line": _line(table_map),
             "was_repaired": "coalesce(not is_valid, false)",
             "lon": f"st_x({_POINT})",
             "lat": f"st_y({_POINT})",
@@ -279,10 +285,22 @@ def _typed(
         number = f"({number} * {factor!r})"
     if target.type == "double":
         # A number that is no degree at all may be anything, a phone number too; half a degree too far is for the gate.
-        is_degree = target.name in ("lon", "lat") and not is_projected
+        is_degree = target.name in ("lon", "lat") and table_map.crs is None
         bound = f"abs({number}) <= 180" if is_degree else f"isfinite({number})"
         return f"case when {bound} then {number} end"
     return f"case when {number} = trunc({number}) then try_cast({number} as integer) end"
+
+
+def _line(table_map: TableMap) -> str:
+    """SQL for the line in WGS84; null for what is none, has several parts, or is no longer than a point.
+
+    Which part of several an edge's ends are is not guessed.
+    """
+    wkb = "st_aswkb(line)" if table_map.datum == "wgs84" else f"{table_map.datum}_shape(st_aswkb(line))"
+    is_line = (
+        "st_geometrytype(line)::varchar = 'LINESTRING' and st_length(line) > 0 and isfinite(st_length(line))"
+    )
+    return f"case when {is_line} then {wkb} end"
 
 
 def _plain_number(text: str, style: str) -> str:

@@ -116,7 +116,13 @@ def register(connection: duckdb.DuckDBPyConnection) -> None:
     """Give a DuckDB connection `gcj02_to_wgs84(lon, lat)` and `bd09_to_wgs84(lon, lat)`, each a struct {lon, lat}.
 
     Null in either gives null in both. It runs on whole batches: written out in SQL, the iteration took four times as long.
+    `gcj02_shape(wkb)` and `bd09_shape(wkb)` move every corner of a shape.
     """
+    shifted: tuple[Datum, ...] = ("gcj02", "bd09")
+    for datum in shifted:
+        connection.create_function(
+            f"{datum}_shape", _shape_batch(datum), ["blob"], "blob", type="arrow", null_handling="special"
+        )
     connection.create_function(
         "gcj02_to_wgs84", _batch("gcj02"), _POINT, _STRUCT, type="arrow", null_handling="special"
     )
@@ -135,5 +141,16 @@ def _batch(datum: Datum) -> Callable[[pa.ChunkedArray, pa.ChunkedArray], pa.Arra
         return pa.StructArray.from_arrays(
             [pa.array(axis, from_pandas=True) for axis in places], ["lon", "lat"]
         )
+
+    return moved
+
+
+def _shape_batch(datum: Datum) -> Callable[[pa.ChunkedArray], pa.Array]:
+    import shapely
+
+    def moved(wkb: pa.ChunkedArray) -> pa.Array:
+        shapes = shapely.from_wkb(np.array(wkb.to_pylist(), dtype=object))
+        there = shapely.transform(shapes, lambda at: np.column_stack(to_wgs84(at[:, 0], at[:, 1], datum)))
+        return pa.array(shapely.to_wkb(there).tolist(), pa.binary())
 
     return moved

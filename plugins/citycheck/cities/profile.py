@@ -43,6 +43,8 @@ UNITS_M2 = {
     "acre": 43_560 * 0.3048**2,
 }
 """Units of area that a profile may name, in square metres."""
+WALKING_NETWORK = "walking_network"
+"""The layer of an OpenStreetMap file that holds the edges on which people walk."""
 TIME_WORDS = ("iso", "epoch_s", "epoch_ms", "excel")
 _UNITS = ", ".join(UNITS_M2)
 
@@ -172,7 +174,7 @@ class ColumnMap(Strict):
     row_number: bool = False
     received: bool = False
     """The moment at which the delivery came, for a source that does not say when it wrote a version."""
-    geometry: Literal["polygon", "was_repaired", "lon", "lat"] | None = None
+    geometry: Literal["polygon", "line", "was_repaired", "lon", "lat"] | None = None
     join: str | None = None
     """Put all columns of `from` together with this between them, such as a date and a time of day."""
     where: dict[str, list[str]] = {}
@@ -310,6 +312,7 @@ class TableMap(Strict):
     """The row of the header in a spreadsheet."""
     sheet: str | None = None
     layer: str | None = None
+    """Of a file with several; of OpenStreetMap `walking_network`: its edges instead of its features."""
     records: str | None = None
     """Where the records are in a JSON document, such as result.items."""
     tags: dict[str, list[str]] = {}
@@ -358,10 +361,20 @@ class TableMap(Strict):
                 raise ValueError(
                     f"{self.table}.{name} holds one value; `separator` is for columns that hold a list"
                 )
+        for name, column in self.columns.items():
+            shape = table.column(name).shape
+            if shape is not None and column.geometry != shape:
+                raise ValueError(f"{self.table}.{name} is a {shape}; it needs `geometry: {shape}`")
+            if shape is None and column.geometry in ("polygon", "line"):
+                raise ValueError(f"{self.table}.{name} is no {column.geometry}")
+        if self.format == "osm" and self.layer not in (None, WALKING_NETWORK):
+            raise ValueError(f"an OpenStreetMap file has no layer {self.layer!r}; expected {WALKING_NETWORK}")
+        if self.format == "osm" and self.layer and self.tags:
+            raise ValueError(f"`tags` chooses features; the layer {WALKING_NETWORK} has none. Leave one out")
         if self.crs is not None and self.datum != "wgs84":
             raise ValueError("a table has `crs` or `datum`, not both")
         if self.datum != "wgs84" and any(column.geometry == "polygon" for column in self.columns.values()):
-            raise ValueError("`datum` is for points; ask the source for polygons in WGS84")
+            raise ValueError("`datum` is for points and lines; ask the source for polygons in WGS84")
         missing = [c.name for c in table.columns if c.required and c.name not in self.columns]
         if missing:
             raise ValueError(f"the table {self.table} needs the column(s) {', '.join(missing)}")
@@ -397,6 +410,8 @@ class Profile(Strict):
     is_synthetic: bool
     time_zone: str
     projected_crs: str = Field(pattern=r"^EPSG:[0-9]{4,6}$")
+    detour_factor: float | None = Field(default=None, ge=1, le=3)
+    """Metres walked per metre of straight line where no walking network is; without it, that of the standard."""
     box: Box
     half_years: tuple[str, str | None]
     """First and last half-year that the sources cover; the last is null while they go on."""

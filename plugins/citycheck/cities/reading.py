@@ -226,6 +226,8 @@ def _reader(table_map: TableMap) -> Reader:
         case "osm":
             from citycheck.feeds import osm
 
+            if table_map.layer is not None:
+                return Reader(osm.edge_columns, osm.edge_batches)
             return _bound(osm, tags=table_map.tags)
         case "open311":
             from citycheck.feeds import open311

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -25,7 +26,7 @@ import yaml
 from citycheck import FEEDS, standard
 from citycheck.cities import columns, reading
 from citycheck.cities.check import OPEN, quote, written
-from citycheck.cities.profile import ColumnMap, TableMap
+from citycheck.cities.profile import WALKING_NETWORK, ColumnMap, TableMap
 from citycheck.cities.reading import SHAPE, name_of, quoted
 from citycheck.errors import BadInput
 from citycheck.feeds import encoding as encodings
@@ -83,6 +84,7 @@ _NUMBERS = {
     "1 234,5": r"[+-]?([0-9]{1,3}([ \u00a0\u202f][0-9]{3})+|[0-9]+)(,[0-9]+)?",
 }
 _WKT = r"\s*(MULTI)?(POINT|LINESTRING|POLYGON)\s*(Z|M|ZM)?\s*(\(|EMPTY)"
+_SHAPES = {"POINT": "point", "LINESTRING": "line", "MULTILINESTRING": "line"}
 _LEFT_MAX = 40
 """How many columns that are not taken are named."""
 _UNITS = (("公顷", "ha"), ("公頃", "ha"), ("hectare", "ha"), ("(ha)", "ha"), ("亩", "mu"), ("畝", "mu"), ("坪", "ping"),
@@ -125,7 +127,7 @@ class Sample:
     zeros: tuple[str, ...] = ()
     """How zero is written where longitude and latitude both are; none if they never are."""
     shape: str | None = None
-    """point or area, if the rows have shapes."""
+    """point, line or area, if the rows have shapes."""
     box: tuple[float, float, float, float] | None = None
     """West, east, south, north."""
     times: tuple[datetime, datetime] | None = None
@@ -219,6 +221,8 @@ def _read(table: str, file: Path) -> Sample:
         _look_into_json(sample)
     if kind == "csv":
         _look_into_csv(sample)
+    if kind == "osm" and table == "walking_edges":
+        sample.options["layer"] = WALKING_NETWORK
     if kind == "osm" and table == "facilities":
         sample.options["tags"] = {key: list(kinds) for key, kinds in _synonyms()["osm"].items()}
     from citycheck.cities.mapping import mapper
@@ -359,8 +363,10 @@ def _shapes(connection: duckdb.DuckDBPyConnection, sample: Sample, shape: str) -
     ).fetchall()
     if not kinds:
         return
-    points = sum(rows for kind, rows in kinds if kind == "POINT")
-    sample.shape = "point" if 2 * points > sum(rows for _, rows in kinds) else "area"
+    count = Counter({"area": 0})
+    for kind, rows in kinds:
+        count[_SHAPES.get(kind, "area")] += rows
+    [(sample.shape, _)] = count.most_common(1)
     [extent] = connection.execute(
         f"""
         select min(st_xmin(g)), max(st_xmax(g)), min(st_ymin(g)), max(st_ymax(g)) from {shapes}
@@ -391,8 +397,8 @@ def _lines(sample: Sample, zone: ZoneInfo, now: datetime) -> list[Line]:
     for target in table.columns:
         if target.name in lines:
             continue
-        if sample.shape == "area" and target.type == "binary":
-            lines[target.name] = Line(target.name, "geometry: polygon")
+        if target.shape is not None and sample.shape == ("area" if target.shape == "polygon" else "line"):
+            lines[target.name] = Line(target.name, f"geometry: {target.shape}")
         elif target.name == "is_geometry_repaired":
             lines[target.name] = Line(target.name, "geometry: was_repaired")
         elif _is_placed_by_shape(sample, target):

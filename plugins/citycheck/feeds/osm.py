@@ -10,7 +10,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import groupby, islice
 from pathlib import Path
@@ -34,7 +34,7 @@ Tags = Mapping[str, Sequence[str]]
 
 EDGES = pa.schema(
     [
-        pa.field("edge_id", pa.int64(), nullable=False),
+        pa.field("edge_id", pa.string(), nullable=False),
         pa.field("from_node", pa.int64(), nullable=False),
         pa.field("to_node", pa.int64(), nullable=False),
         pa.field("length_m", pa.float64(), nullable=False),
@@ -46,7 +46,11 @@ EDGES = pa.schema(
         pa.field("way_id", pa.int64(), nullable=False),
     ]
 )
-"""Each edge once, walked in both directions; `length_m` on the ellipsoid WGS84, `geometry` a WKB line, lon/lat."""
+"""Each edge once, walked in both directions; `length_m` on the ellipsoid WGS84, `geometry` a WKB line, lon/lat.
+
+`edge_id` is way-from-to, with a number behind where a way goes between two nodes more than once: it stays the same in a
+later extract unless the way was changed there.
+"""
 NODES = pa.schema(
     [pa.field("node_id", pa.int64()), pa.field("lon", pa.float64()), pa.field("lat", pa.float64())]
 )
@@ -181,32 +185,55 @@ def network(file: Path, out: Path, *, storage: str = "flex_mem") -> Network:
     Ways are split where walkable ways meet; which ways count is said by `walking.yml`; one-way rules are for
     vehicles and ignored. `storage` is osmium's index of locations, `sparse_file_array` for files beyond memory.
     """
-    import osmium
     import pyarrow.parquet as pq
 
     uncovered: Counter[str] = Counter()
-    with _readable(file):
-        shared = _shared_nodes(file, uncovered)
-        ways = osmium.FileProcessor(file, osmium.osm.NODE | osmium.osm.WAY).with_locations(storage)
-        ways.with_filter(osmium.filter.EntityFilter(osmium.osm.WAY)).with_filter(
-            osmium.filter.KeyFilter("highway")
-        )
-        known: set[int] = set()
-        edges, nodes, length_m = 0, 0, 0.0
-        with (
-            replacing(out / "edges.parquet") as edges_file,
-            replacing(out / "nodes.parquet") as nodes_file,
-            pq.ParquetWriter(edges_file, EDGES, compression="zstd") as edges_to,
-            pq.ParquetWriter(nodes_file, NODES, compression="zstd") as nodes_to,
-        ):
-            pieces = (piece for way in ways if is_walkable(way.tags) for piece in _pieces(way, shared))
-            while chunk := list(islice(pieces, _ROWS)):
-                table, ends = _edges(chunk, edges, known)
-                edges_to.write_table(table)
-                nodes_to.write_table(ends)
-                edges, nodes = edges + len(table), nodes + len(ends)
-                length_m += float(table["length_m"].to_numpy().sum())
+    known: set[int] = set()
+    edges, nodes, length_m = 0, 0, 0.0
+    with (
+        _readable(file),
+        replacing(out / "edges.parquet") as edges_file,
+        replacing(out / "nodes.parquet") as nodes_file,
+        pq.ParquetWriter(edges_file, EDGES, compression="zstd") as edges_to,
+        pq.ParquetWriter(nodes_file, NODES, compression="zstd") as nodes_to,
+    ):
+        for chunk in _walked(file, storage, uncovered):
+            table, ends = _edges(chunk), _ends(chunk, known)
+            edges_to.write_table(table)
+            nodes_to.write_table(ends)
+            edges, nodes = edges + len(table), nodes + len(ends)
+            length_m += float(table["length_m"].to_numpy().sum())
     return Network(edges, nodes, length_m, dict(uncovered))
+
+
+def edge_columns(file: Path) -> list[str]:
+    """The columns of `EDGES` but the line."""
+    return [name for name in EDGES.names if name != "geometry"]
+
+
+def edge_batches(file: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """The edges of `network`, the columns as text, and `geom` last. Raises `BadInput`."""
+    with _readable(file):
+        for chunk in _walked(file, "flex_mem", Counter()):
+            edges = _edges(chunk)
+            texts = [edges[name].combine_chunks().cast(pa.string()) for name in columns]
+            yield pa.RecordBatch.from_arrays(
+                [*texts, edges["geometry"].combine_chunks()], names=[*columns, GEOMETRY]
+            )
+
+
+def _walked(file: Path, storage: str, uncovered: Counter[str]) -> Iterator[list[_Piece]]:
+    """The stretches of all walkable ways, some thousands at a time."""
+    import osmium
+
+    shared = _shared_nodes(file, uncovered)
+    ways = osmium.FileProcessor(file, osmium.osm.NODE | osmium.osm.WAY).with_locations(storage)
+    ways.with_filter(osmium.filter.EntityFilter(osmium.osm.WAY)).with_filter(
+        osmium.filter.KeyFilter("highway")
+    )
+    pieces = (piece for way in ways if is_walkable(way.tags) for piece in _pieces(way, shared))
+    while chunk := list(islice(pieces, _ROWS)):
+        yield chunk
 
 
 def is_walkable(tags: Any) -> bool:
@@ -258,9 +285,18 @@ class _Piece:
     is_tunnel: bool
     refs: list[int] = field(default_factory=list)
     places: list[tuple[float, float]] = field(default_factory=list)
+    edge_id: str = ""
 
 
 def _pieces(way: Any, shared: set[int]) -> Iterator[_Piece]:
+    times: Counter[str] = Counter()
+    for piece in _stretches(way, shared):
+        name = f"{way.id}-{piece.refs[0]}-{piece.refs[-1]}"
+        times[name] += 1
+        yield replace(piece, edge_id=name if times[name] == 1 else f"{name}-{times[name]}")
+
+
+def _stretches(way: Any, shared: set[int]) -> Iterator[_Piece]:
     def fresh() -> _Piece:
         tags = way.tags
         has_bridge, has_tunnel = (tags.get(key, "no") != "no" for key in ("bridge", "tunnel"))
@@ -287,8 +323,7 @@ def _pieces(way: Any, shared: set[int]) -> Iterator[_Piece]:
         yield piece
 
 
-def _edges(pieces: list[_Piece], first_id: int, known: set[int]) -> tuple[pa.Table, pa.Table]:
-    """The pieces as edges, and those of their ends that are not `known` yet as nodes."""
+def _edges(pieces: list[_Piece]) -> pa.Table:
     import numpy as np
     import shapely
     from pyproj import Geod
@@ -298,15 +333,9 @@ def _edges(pieces: list[_Piece], first_id: int, known: set[int]) -> tuple[pa.Tab
     steps_m = Geod(ellps="WGS84").inv(*places[:-1].T, *places[1:].T)[2]
     within = owner[:-1] == owner[1:]
     length_m = np.bincount(owner[:-1][within], steps_m[within], minlength=len(pieces))
-    ends: dict[int, tuple[float, float]] = {}
-    for piece in pieces:
-        for end in (0, -1):
-            if piece.refs[end] not in known:
-                known.add(piece.refs[end])
-                ends[piece.refs[end]] = piece.places[end]
-    edges = pa.table(
+    return pa.table(
         [
-            np.arange(first_id, first_id + len(pieces)),
+            [piece.edge_id for piece in pieces],
             [piece.refs[0] for piece in pieces],
             [piece.refs[-1] for piece in pieces],
             np.maximum(length_m, _RESOLUTION_M),
@@ -319,8 +348,18 @@ def _edges(pieces: list[_Piece], first_id: int, known: set[int]) -> tuple[pa.Tab
         ],
         schema=EDGES,
     )
+
+
+def _ends(pieces: list[_Piece], known: set[int]) -> pa.Table:
+    """The ends of the pieces that are not `known` yet, as nodes."""
+    ends: dict[int, tuple[float, float]] = {}
+    for piece in pieces:
+        for end in (0, -1):
+            if piece.refs[end] not in known:
+                known.add(piece.refs[end])
+                ends[piece.refs[end]] = piece.places[end]
     lon, lat = zip(*ends.values(), strict=True) if ends else ((), ())
-    return edges, pa.table([list(ends), lon, lat], schema=NODES)
+    return pa.table([list(ends), lon, lat], schema=NODES)
 
 
 @contextmanager

@@ -38,6 +38,8 @@ class Column:
     description: str
     protect: Literal["hash", "scrub"] | None = None
     is_list: bool = False
+    shape: Literal["polygon", "line"] | None = None
+    """What a geometry is."""
 
     @property
     def purpose(self) -> str | None:
@@ -90,6 +92,7 @@ def _table(name: str, spec: dict[str, Any]) -> Table:
             about["description"],
             about.get("protect"),
             about.get("list", False),
+            about.get("shape"),
         )
         if "each" not in about:
             columns.append(base)

@@ -332,7 +332,7 @@ class ExpectFirstColumnToBeSumOfOthers(_Sentence, MulticolumnMapExpectation):
     sentence: ClassVar = "the first must be the sum of the others: $columns"
 
 
-# Polygons ---------------------------------------------------------------------------------------------------
+# Polygons and lines ------------------------------------------------------------------------------------------
 
 
 def _is_polygon(shape: str) -> str:
@@ -347,9 +347,27 @@ def _polygons_valid(wkb: str) -> str:
     return _is_polygon(shape_of(wkb))
 
 
+def _is_line(shape: str) -> str:
+    long = f"st_length({shape}) > 0 and isfinite(st_length({shape}))"
+    return f"(st_geometrytype({shape})::varchar = 'LINESTRING' and {long})"
+
+
+@_metric("column", "lines.valid")
+def _lines_valid(wkb: str) -> str:
+    return _is_line(shape_of(wkb))
+
+
 @_metric("column", "polygons.in_box", *_BOX)
-def _polygons_in_box(wkb: str, lon_min: float, lon_max: float, lat_min: float, lat_max: float) -> str:
-    shape = shape_of(wkb)
+def _polygons_in_box(wkb: str, **box: float) -> str:
+    return f"{_lies_in_box(shape_of(wkb), **box)} or not coalesce({_is_polygon(shape_of(wkb))}, false)"
+
+
+@_metric("column", "lines.in_box", *_BOX)
+def _lines_in_box(wkb: str, **box: float) -> str:
+    return f"{_lies_in_box(shape_of(wkb), **box)} or not coalesce({_is_line(shape_of(wkb))}, false)"
+
+
+def _lies_in_box(shape: str, lon_min: float, lon_max: float, lat_min: float, lat_max: float) -> str:
     within = " and ".join(
         f"st_{side}({shape}) {sign} {literal(bound)}"
         for side, sign, bound in (
@@ -359,7 +377,7 @@ def _polygons_in_box(wkb: str, lon_min: float, lon_max: float, lat_min: float, l
             ("ymax", "<=", lat_max),
         )
     )
-    return f"({within}) or not coalesce({_is_polygon(shape)}, false)"
+    return f"({within})"
 
 
 class ExpectPolygonsToBeValid(_Sentence, ColumnMapExpectation):
@@ -369,13 +387,30 @@ class ExpectPolygonsToBeValid(_Sentence, ColumnMapExpectation):
     sentence: ClassVar = "must be valid polygons with an area"
 
 
-class ExpectPolygonsToBeInBox(_Sentence, ColumnMapExpectation):
-    """The whole polygon lies in the box, in degrees; what is no valid polygon is told elsewhere."""
+class ExpectLinesToBeValid(_Sentence, ColumnMapExpectation):
+    """WKB holds one line string that is longer than a point."""
 
+    map_metric: ClassVar = "lines.valid"
+    sentence: ClassVar = "must be lines that are longer than a point"
+
+
+class _ShapeInBoxExpectation(_Sentence, ColumnMapExpectation):
     lon_min: Number
     lon_max: Number
     lat_min: Number
     lat_max: Number
-    map_metric: ClassVar = "polygons.in_box"
     success_keys = (*_BOX, "mostly")
+
+
+class ExpectPolygonsToBeInBox(_ShapeInBoxExpectation):
+    """The whole polygon lies in the box, in degrees; what is no valid polygon is told elsewhere."""
+
+    map_metric: ClassVar = "polygons.in_box"
     sentence: ClassVar = "polygons must lie in $lon_min to $lon_max, $lat_min to $lat_max degrees"
+
+
+class ExpectLinesToBeInBox(_ShapeInBoxExpectation):
+    """The whole line lies in the box, in degrees; what is no valid line is told elsewhere."""
+
+    map_metric: ClassVar = "lines.in_box"
+    sentence: ClassVar = "lines must lie in $lon_min to $lon_max, $lat_min to $lat_max degrees"

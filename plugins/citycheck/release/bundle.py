@@ -33,6 +33,8 @@ TABLES = (
     "dimension_scores",
     "shortfalls",
     "kind_access",
+    "detour_penalty",
+    "spatial_findings",
     "repair_statistics",
     "survey_satisfaction",
     "data_gaps",

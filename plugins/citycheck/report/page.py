@@ -92,6 +92,7 @@ TABLES = {
     "buildings": Words("住宅楼或人口点", "Buildings"),
     "community_changes": Words("社区变更", "Changes of communities"),
     "estates": Words("住宅小区", "Estates"),
+    "walking_edges": Words("步行路网", "Walking network"),
     "facilities": Words("设施", "Facilities"),
     "survey_responses": Words("问卷", "Answers"),
     "meeting_items": Words("座谈会纪要", "Minutes of meetings"),
@@ -168,6 +169,8 @@ def render(
                 {row["area_id"]: _tooltip(row, measure) for row in communities},
             ),
             shortfalls=_shortfalls(connection),
+            detours=_detours(connection) if provenance.get("walking_network") else [],
+            findings=_findings(connection),
             gaps=_gaps(connection),
             quarantine=_quarantine(connection),
             ledger=_ledger(connection),
@@ -330,6 +333,40 @@ def _shortfalls(connection: duckdb.DuckDBPyConnection) -> Row:
         [_WORST],
     )
     return {"total": sum(row["shortfalls"] for row in totals), "totals": totals, "worst": worst}
+
+
+def _detours(connection: duckdb.DuckDBPyConnection) -> list[Row]:
+    """By county: people and kinds pooled, what is covered by each of the two distances, and the middle detour."""
+    return _rows(
+        connection,
+        """
+        select
+            areas.area_name,
+            100.0 * sum(covered_population_euclidean) / sum(target_population) as covered_pct_euclidean,
+            100.0 * sum(covered_population_network) / sum(target_population) as covered_pct_network,
+            100.0 * sum(lost_population) / sum(target_population) as lost_pct_points,
+            quantile_cont(median_detour_ratio, 0.5) as detour_ratio
+        from marts.detour_penalty as detours
+        join marts.areas as areas using (area_level, area_id)
+        where detours.area_level = 'county' and target_population > 0
+        group by area_id, areas.area_name
+        order by lost_pct_points desc, area_id
+        """,
+    )
+
+
+def _findings(connection: duckdb.DuckDBPyConnection) -> list[Row]:
+    """What is wrong with places and streets, by finding."""
+    return _rows(
+        connection,
+        """
+        select checks.name_zh as zh, checks.name_en as en, checks.advice_zh, checks.advice_en, count(*) as findings
+        from marts.spatial_findings as found
+        join standard.spatial_checks as checks using (finding_code)
+        group by all
+        order by findings desc, en
+        """,
+    )
 
 
 def _quarantine(connection: duckdb.DuckDBPyConnection) -> Row:

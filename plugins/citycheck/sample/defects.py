@@ -12,6 +12,7 @@ from citycheck.period import HalfYear
 from citycheck.sample.draws import Array
 from citycheck.sample.repairs import months
 from citycheck.sample.sheets import Planted, Row, Sheet
+from citycheck.sample.streets import Streets
 
 UNITS = "communities/units.geojson"
 EACH = 3
@@ -135,6 +136,66 @@ def plant_in_estates(sheet: Sheet) -> None:
     planter.plant(
         "implausible_size", "five million dwellings in one estate", *[{"住宅套数": 5_000_000}] * EACH
     )
+
+
+def plant_in_streets(sheet: Sheet) -> None:
+    planter = _Planter(sheet, "LD330802999{n:02d}")
+    planter.common("长度(米)", (110.0, 120.0))
+    planter.plant(
+        "bad_value",
+        "text where a number belongs",
+        {"长度(米)": "约百米"},
+        {"长度(米)": "120m"},
+        {"长度(米)": "?"},
+    )
+    planter.plant(
+        "negative_number", "no length, or less", {"长度(米)": -120.0}, {"长度(米)": 0}, {"长度(米)": -0.5}
+    )
+    planter.plant("implausible_size", "as long as from here to the sea", *[{"长度(米)": 250_000.0}] * EACH)
+    planter.plant(
+        "invalid_geometry",
+        "not one line",
+        {"线形": ""},
+        {"线形": "LINESTRING EMPTY"},
+        {"线形": "LINESTRING (118.87 28.97, 118.87 28.97)"},
+        {"线形": "MULTILINESTRING ((118.87 28.97, 118.871 28.97), (118.872 28.97, 118.873 28.97))"},
+        {"线形": "POINT (118.87 28.97)"},
+    )
+    planter.plant("out_of_city", PLACES["out_of_city"], {"线形": "LINESTRING (121.55 29.87, 121.551 29.87)"})
+    planter.plant(
+        "out_of_city", PLACES["swapped_coordinates"], {"线形": "LINESTRING (28.97 118.87, 28.97 118.871)"}
+    )
+    planter.plant("out_of_city", "one end at 0, 0", {"线形": "LINESTRING (118.87 28.97, 0 0)"})
+
+
+def plant_off_the_streets(register: Sheet, streets: Streets, street_name: str) -> None:
+    """A small fitness site that operates, beside the loneliest building: no street is near."""
+    lon, lat = streets.lonely.beside.tolist()
+    row = dict.fromkeys(register.columns, None) | {
+        "设施编码": "SSF179001",
+        "设施名称": "合成室外健身活动场地9001",
+        "设施类别": "室外健身活动场地",
+        "业态细类": "",
+        "所在街道": street_name,
+        "经度": lon,
+        "纬度": lat,
+        "用地面积(平方米)": 90.0,
+        "运营状态": "正常",
+        "依托设施编码": "",
+    }
+    register.extra.append((row, "not_snapped", "no street is near; it stays, and the build tells"))
+
+
+def off_the_network(streets: Streets) -> list[Planted]:
+    """What the build must find about the network: the gate cannot see it, and nothing is quarantined."""
+    return [
+        Planted(
+            "communities", "buildings", streets.lonely.building, "not_snapped", "no street is near; it stays"
+        ),
+        Planted(
+            "communities", "walking_edges", min(streets.yard), "disconnected", "a yard without a way out"
+        ),
+    ]
 
 
 def plant_in_facilities(sheet: Sheet) -> None:

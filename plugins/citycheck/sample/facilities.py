@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from citycheck.sample.draws import HALF_YEARS, Array, choose, pick, stream
+from citycheck.sample.draws import FIRST_YEAR, HALF_YEARS, Array, choose, pick, stream
 from citycheck.sample.people import People
 from citycheck.sample.places import COUNTIES, Places
 from citycheck.sample.words import KINDS, OUTLETS, STORES
@@ -83,6 +83,10 @@ class Facilities:
     ev_chargers: Array
     ebike_ports: Array
     status: Array
+    opened_on: Array
+    """The last opening, in the future of what is being built; NaT where nobody knows."""
+    closed_on: Array
+    """NaT while it operates."""
     host: Array
     names: Array
     serves: Array
@@ -139,6 +143,12 @@ def _kind(
     status = np.where(t < opened, "在建", np.where(is_closed, "停用", "正常")).astype(object)
     in_register = (t >= opened - 1) & ~(is_closed & (t >= closed + 2) & (pause == NEVER))
 
+    days = stream(seed, "opening days", code).integers(0, 181, (3, n))
+    has_reopened = (t >= reopened) & (closed > opened)
+    opened_on = np.where(opened >= 0, _day(opened, days[0]), np.datetime64("NaT"))
+    opened_on = np.where(has_reopened, _day(reopened, days[1]), opened_on)
+    closed_on = np.where(is_closed, _day(closed, days[2]), np.datetime64("NaT"))
+
     subtype = np.full(n, "", dtype=object)
     floor, enough = np.full(n, kind.floor_m2), np.full(n, kind.enough_m2)
     if code == "F15":
@@ -190,6 +200,8 @@ def _kind(
         "ev_chargers": chargers if parking else nothing,
         "ebike_ports": ports if parking else nothing,
         "status": status,
+        "opened_on": opened_on,
+        "closed_on": closed_on,
         "names": np.array([f"合成{word}{i + 1:04d}" for i, word in enumerate(label)], dtype=object),
         "serves": fits & (status == "正常"),
         "in_register": in_register,
@@ -197,6 +209,13 @@ def _kind(
             rng.random(n) < kind.housed, list(KINDS).index(kind.host) if kind.host else -1, -1
         ),
     }
+
+
+def _day(half_year: Array, day: Array) -> Array:
+    """A day of a half-year, counted from the first."""
+    months = np.datetime64(f"{FIRST_YEAR}-01", "M") + 6 * half_year.astype(int)
+    found: Array = months.astype("datetime64[D]") + day
+    return found
 
 
 def _move_into_hosts(columns: dict[str, Array]) -> Array:
@@ -254,6 +273,8 @@ def columns(places: Places, facilities: Facilities) -> dict[str, list[object]]:
         "新能源充电桩": _whole(facilities.ev_chargers),
         "电动自行车充电口": _whole(facilities.ebike_ports),
         "运营状态": facilities.status.tolist(),
+        "启用日期": _days(facilities.opened_on),
+        "停用日期": _days(facilities.closed_on),
         "依托设施编码": facilities.host.tolist(),
     }
     return out
@@ -261,6 +282,10 @@ def columns(places: Places, facilities: Facilities) -> dict[str, list[object]]:
 
 def _numbers(values: Array) -> list[object]:
     return [None if value != value else value for value in values.tolist()]
+
+
+def _days(values: Array) -> list[object]:
+    return [None if np.isnat(value) else str(value) for value in values]
 
 
 def _whole(values: Array) -> list[object]:

@@ -11,7 +11,7 @@ from typing import Any
 from citycheck.errors import BadInput
 from citycheck.lake.files import telling_disk_full
 from citycheck.period import HalfYear
-from citycheck.sample import defects, facilities, people, places, repairs, survey
+from citycheck.sample import defects, facilities, people, places, repairs, streets, survey
 from citycheck.sample.draws import FIRST_YEAR, HALF_YEARS, stream
 from citycheck.sample.sheets import Planted, Sheet
 from citycheck.sample.words import AREA_TYPES
@@ -20,7 +20,7 @@ SYNTHETIC = "SYNTHETIC.txt"
 PLANTED = "planted_defects.csv"
 NOTE = """合成数据 · Synthetic data
 
-本文件夹中的全部内容（社区边界、楼栋、人口、小区、设施、问卷、工单、姓名、电话）均由程序随机生成，仅县（市、区）、街道和社区的名称与
+本文件夹中的全部内容（社区边界、楼栋、人口、小区、道路、设施、问卷、工单、姓名、电话）均由程序随机生成，仅县（市、区）、街道和社区的名称与
 代码真实存在。不反映任何真实社区、机构或个人的情况。
 
 Everything in this folder is drawn at random by a program (half-year {half_year}, seed {seed}). Only the names
@@ -68,6 +68,7 @@ def _write(out: Path, half_year: HalfYear, seed: int, t: int) -> None:
     reach = facilities.within_reach(city, residents, register)
     answers = survey.build(seed, city, residents, reach, half_year, t)
     reports = repairs.build(seed, city, residents, half_year, t)
+    network = streets.build(seed, city)
 
     buildings = Sheet(
         "communities/buildings.csv",
@@ -82,6 +83,9 @@ def _write(out: Path, half_year: HalfYear, seed: int, t: int) -> None:
         "estates",
         "小区编码",
         people.estate_columns(city, residents),
+    )
+    edges = Sheet(
+        "communities/streets.csv", "communities", "walking_edges", "路段编码", streets.columns(network)
     )
     register_sheet = Sheet(
         "facilities/facilities.csv",
@@ -102,13 +106,16 @@ def _write(out: Path, half_year: HalfYear, seed: int, t: int) -> None:
     ]
     defects.plant_in_buildings(buildings)
     defects.plant_in_estates(estates)
+    defects.plant_in_streets(edges)
     defects.plant_in_facilities(register_sheet)
+    defects.plant_off_the_streets(register_sheet, network, city.rows[network.lonely.unit]["street_name"])
     defects.plant_in_survey(online, paper, half_year)
     defects.plant_in_repairs(months, half_year)
 
     units, planted = defects.plant_in_units(_unit_features(city))
     _write_json(out / defects.UNITS, units)
-    for sheet in (buildings, estates, register_sheet, online, paper, *months):
+    planted += defects.off_the_network(network)
+    for sheet in (buildings, estates, edges, register_sheet, online, paper, *months):
         planted += sheet.write(out, stream(seed, "mix", sheet.path))
     _write_planted(out / PLANTED, planted)
     (out / SYNTHETIC).write_text(

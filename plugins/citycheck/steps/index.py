@@ -1,4 +1,4 @@
-"""From the lake to a release: freeze the inputs → build → gate → stage → publish, one half-year at a time.
+"""From the lake to a release: freeze the inputs → places → access → marts → gate → stage → publish, one half-year at a time.
 
 A build is named by a hash of everything it is made from. Whatever is interrupted can be run again: the same
 inputs give the same build, and the same build gives the same bytes.
@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from citycheck import FEEDS, __version__, duck, standard
+from citycheck.cities.crs import check_crs
 from citycheck.cities.profile import City, load_city
 from citycheck.duck import spatial_extension_path
 from citycheck.errors import BadInput, CitycheckError, DiskFull, NotReady
@@ -33,7 +34,7 @@ from citycheck.matching.match import FACILITY_MATCHES
 from citycheck.period import HalfYear, utc_naive
 from citycheck.release import publish as releases
 from citycheck.settings import CityHome, settings
-from citycheck.steps import ingest
+from citycheck.steps import access, ingest
 
 _LEDGER = pa.schema(
     [(name, pa.string()) for name in ("feed", "table_name", "half_year", "delivery", "source_file")]
@@ -46,6 +47,8 @@ _QUARANTINE = pa.schema(
     [("feed", pa.string()), ("table_name", pa.string()), ("reason_code", pa.string()), ("rows", pa.int64())]
 )
 
+_PLACES = ("buildings", "facilities")
+"""The tables whose quarantined rows are told one by one: a place that is nowhere is a finding."""
 _BEFORE = "previous_communities"
 """The input with the accepted communities of the half-year before."""
 _TOO_LITTLE_BYTES = 8 << 20
@@ -81,6 +84,21 @@ class Build:
         return self.work / "dbt"
 
     @property
+    def dbt_results(self) -> list[Path]:
+        """What dbt said of the places and of the marts, as far as it has said it."""
+        paths = (self.dbt_target / f"{part}_results.json" for part in ("places", "marts"))
+        return [path for path in paths if path.is_file()]
+
+    @property
+    def places(self) -> Path:
+        """The database with all that does not hang on who reaches what."""
+        return self.work / "places" / f"{self.half_year}.duckdb"
+
+    @property
+    def access(self) -> Path:
+        return self.work / "access"
+
+    @property
     def staged(self) -> Path:
         return self.work / "bundle"
 
@@ -98,10 +116,11 @@ def is_over(city: str, half_year: str, now: datetime) -> bool:
 def freeze(city: str, half_year: str) -> Build:
     """Write down exactly what the build is made from.
 
-    Raises `NotReady` when a feed has nothing accepted, and `BadInput` when the city maps no communities or when nothing
-    of its reports was written before the cut-off.
+    Raises `NotReady` when a feed has nothing accepted, and `BadInput` when the city maps no communities, when its
+    projected CRS does not fit it, or when nothing of its reports was written before the cut-off.
     """
     about, home, period = load_city(city), settings().city_home(city), HalfYear.parse(half_year)
+    check_crs(about.profile.projected_crs, about.profile.box)
     if not any(table.table == "communities" for table in about.profile.tables_of("communities")):
         raise BadInput(
             f"{city}: the profile maps no table communities; an index is made of communities. Add their polygons."
@@ -155,6 +174,12 @@ def freeze(city: str, half_year: str) -> Build:
             empty = build.work / f"{table}.empty.parquet"
             _write_table(empty, [], schemas[table])
             paths.append(str(empty))
+    files |= {
+        f"quarantined_{table}": [
+            str(home.lake / m["tables"][table]["quarantine"]) for m in manifests if table in m["tables"]
+        ]
+        for table in _PLACES
+    }
     files |= {
         "ledger": [str(build.work / "ledger.parquet")],
         "quarantine": [str(build.work / "quarantine.parquet")],
@@ -265,21 +290,57 @@ def _sound_release(home: CityHome, half_year: str) -> releases.Release | None:
     return current
 
 
-def run_dbt(build: Build) -> list[dict[str, Any]]:
-    """Build and test every model in one dbt process; returns one row a node. The database appears only when all passed.
+def build_places(build: Build) -> list[str]:
+    """Build and test every model that does not hang on who reaches what; returns the counties to measure.
 
     Raises `BuildFailed` with the first failed node and where its log is.
     """
     with exclusive(build.work / ".lock"):
-        return _run_dbt(build)
+        for path in build.dbt_results:  # what an earlier try said must not speak for this one
+            path.unlink()
+        _run_dbt(build, "places", build.places)
+        access.prepare(build.places, build.access)
+    return access.counties(build.places)
 
 
-def _run_dbt(build: Build) -> list[dict[str, Any]]:
-    unfinished = build.home.warehouse / ".building" / f"{build.id}-{os.getpid()}" / build.database.name
+def measure_access(build: Build, county: str) -> dict[str, int]:
+    """Find who reaches what in one county, by straight line and on foot; returns how many rows were written.
+
+    Raises `NotReady` when the places are not built.
+    """
+    return access.run(
+        build.places, county, build.access, detour_factor=load_city(build.city).profile.detour_factor
+    )
+
+
+def build_marts(build: Build) -> list[dict[str, Any]]:
+    """Build and test all other models; returns one row a node. The database appears only when all passed.
+
+    Raises `NotReady` when a county is not measured, and `BuildFailed` like `build_places`.
+    """
+    with exclusive(build.work / ".lock"):
+        access.check_complete(build.places, build.access)
+        return _run_dbt(build, "marts", build.database, begin_with=build.places)
+
+
+def build_all(build: Build) -> list[dict[str, Any]]:
+    """Places, access of every county, marts: what the tasks of the DAG do, in one process."""
+    for county in build_places(build):
+        measure_access(build, county)
+    return build_marts(build)
+
+
+_SELECTED = {"places": ["--exclude", "source:access+"], "marts": ["--select", "source:access+"]}
+"""The two parts of the project: together they are all of it, and no model or test is in both."""
+
+
+def _run_dbt(build: Build, part: str, database: Path, begin_with: Path | None = None) -> list[dict[str, Any]]:
+    """Build one part of the project into a file of its own, which becomes `database` when all passed."""
+    unfinished = build.home.warehouse / ".building" / f"{build.id}-{os.getpid()}" / database.name
     for left in unfinished.parents[1].glob(f"{build.id}-*"):
         shutil.rmtree(left, ignore_errors=True)  # what a killed run has left
     unfinished.parent.mkdir(parents=True)
-    build.database.parent.mkdir(parents=True, exist_ok=True)
+    database.parent.mkdir(parents=True, exist_ok=True)
     environment = os.environ | {
         "CITYCHECK_DUCKDB": str(unfinished),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
@@ -287,22 +348,27 @@ def _run_dbt(build: Build) -> list[dict[str, Any]]:
     }
     project = str(settings().dbt_project)
     command = [
-        sys.executable, "-m", "dbt.cli.main", "build", "--project-dir", project, "--profiles-dir", project,
+        sys.executable, "-m", "dbt.cli.main", "build", *_SELECTED[part], "--project-dir", project, "--profiles-dir", project,
         "--vars", json.dumps(_dbt_vars(build)), "--target-path", str(build.dbt_target),
         "--log-path", str(build.dbt_target), "--no-use-colors", "--threads", str(settings().dbt_threads),
         "--exclude-resource-type", "unit_test",  # they prove the formulas, not the data: `make test` runs them
     ]  # fmt: skip
-    # What an earlier try said must not speak for this one.
-    (build.dbt_target / "run_results.json").unlink(missing_ok=True)
+    said, kept = build.dbt_target / "run_results.json", build.dbt_target / f"{part}_results.json"
+    said.unlink(missing_ok=True)
+    kept.unlink(missing_ok=True)
     try:
         with telling_disk_full(unfinished):
+            if begin_with is not None:
+                shutil.copyfile(begin_with, unfinished)
             status = subprocess.run(command, env=environment, check=False).returncode
-            results = _results(build)
+            if said.is_file():
+                os.replace(said, kept)
+            results = _results(kept)
             _tell(results)
             if status != 0:
                 raise _failure(build, results)
-            os.replace(unfinished, build.database)
-            fsync_folder(build.database.parent)
+            os.replace(unfinished, database)
+            fsync_folder(database.parent)
     finally:
         shutil.rmtree(unfinished.parent, ignore_errors=True)
     return results
@@ -382,6 +448,9 @@ def _provenance(
             for name, s in sorted(profile.sources.items())
         ],
         "known_gaps": [gap.model_dump() for gap in profile.known_gaps],
+        "walking_network": any(
+            m["tables"].get("walking_edges", {}).get("accepted_rows", 0) > 0 for m in manifests
+        ),
         "feeds_provided": profile.provided_feeds,
         "feeds_missing": [feed for feed in FEEDS if feed not in profile.provided_feeds],
         "inputs": [
@@ -465,6 +534,8 @@ def _dbt_vars(build: Build) -> dict[str, Any]:
         "projected_crs": profile.projected_crs,
         "provided_kinds": profile.provided_kinds,
         "inputs": {name: ", ".join(map(_quoted, paths)) for name, paths in frozen["files"].items()},
+        "access": {name: _quoted(str(path)) for name, path in access.files(build.access).items()},
+        "walking_network": frozen["provenance"]["walking_network"],
         "previous_release": str(build.home.releases / previous["half_year"] / str(previous["version"]))
         if previous
         else "",
@@ -488,8 +559,7 @@ def _quoted(path: str) -> str:
     return "'" + path.replace("'", "''") + "'"
 
 
-def _results(build: Build) -> list[dict[str, Any]]:
-    path = build.dbt_target / "run_results.json"
+def _results(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     return [

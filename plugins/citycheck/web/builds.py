@@ -55,7 +55,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Results:
-    """What one dbt process did: worst first, and the slowest first among equals."""
+    """What dbt did, or one process of it: worst first, and the slowest first among equals."""
 
     finished: datetime
     nodes: tuple[Node, ...]
@@ -85,12 +85,15 @@ def named(city: object, half_year: object, build_id: object) -> Build | None:
 
 def results(build: Build) -> Results | None:
     """What dbt did; None when it has not said so (yet), or when what it said has been removed."""
-    path = build.dbt_target / "run_results.json"
     try:
-        changed = path.stat()
-        return _results(path, changed.st_mtime_ns, changed.st_size)
+        stated = [(path, path.stat()) for path in build.dbt_results]
+        parts = [_results(path, changed.st_mtime_ns, changed.st_size) for path, changed in stated]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # dbt is just writing it, or was killed then
+    if not parts:
+        return None
+    nodes = sorted((node for part in parts for node in part.nodes), key=_worst_first)
+    return Results(max(part.finished for part in parts), tuple(nodes))
 
 
 def described(found: Results, build: Build) -> tuple[Node, ...]:
@@ -154,9 +157,12 @@ def _results(path: Path, changed_ns: int, size_bytes: int) -> Results:
         )
         for result in written["results"]
     ]
-    nodes.sort(key=lambda node: (ORDER.index(node.outcome), -node.seconds, node.unique_id))
     finished = datetime.fromisoformat(written["metadata"]["generated_at"])
     return Results(finished.astimezone(ZoneInfo(settings().time_zone)), tuple(nodes))
+
+
+def _worst_first(node: Node) -> tuple[int, float, str]:
+    return ORDER.index(node.outcome), -node.seconds, node.unique_id
 
 
 def _cause(unique_id: str, failed: Mapping[str, str], parents: Mapping[str, Iterable[str]]) -> str:

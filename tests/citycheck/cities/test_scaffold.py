@@ -10,7 +10,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from osmium.osm.mutable import Node
+from osmium.osm.mutable import Node, Way
 from typer.testing import CliRunner
 
 from citycheck import cli_city, duck, standard
@@ -394,6 +394,45 @@ def test_features_of_openstreetmap(desk):
         ("node-2", "F15", 118.2, "operating", None),
         ("node-4", "F15", 118.4, "operating", None),
     ]
+
+
+def test_the_walking_network_of_openstreetmap(desk):
+    path = desk.sources / "town" / "town.osm.pbf"
+    with osmium.SimpleWriter(path) as writer:
+        for number in (1, 2, 3):
+            writer.add_node(Node(id=number, location=(118 + number / 100, 28.9)))
+        writer.add_way(Way(id=7, nodes=[1, 2, 3], tags={"highway": "footway"}))
+    table = table_of(desk.new("walking_edges", path), "communities")
+    assert (table["format"], table["layer"], table.get("tags")) == ("osm", "walking_network", None)
+    assert table["columns"] == {
+        "edge_id": {"from": "edge_id"},
+        "from_node": {"from": "from_node"},
+        "to_node": {"from": "to_node"},
+        "length_m": {"from": "length_m"},
+        "geometry": {"geometry": "line"},
+        "walking_kind": {"from": "highway"},
+    }
+    desk.fill(('half_years: ["?", null]', "half_years: [2026H1, null]"))
+    assert desk.problems() == []
+    [row] = desk.rows("communities", "walking_edges")
+    assert (row["edge_id"], row["walking_kind"], row["mapping_errors"]) == ("7-1-3", "footway", None)
+
+
+def test_a_plain_edge_table(desk):
+    """Its columns are named otherwise, one edge is of one part, and there is no code of the edge."""
+    rows = '道路类型,长度,geom\n支路,120.5,"MULTILINESTRING ((118.1 28.9, 118.2 28.9))"\n'
+    rows += '步道,99,"LINESTRING (118.2 28.9, 118.3 28.9)"\n'
+    table = table_of(desk.new("walking_edges", desk.file("e.csv", rows)), "communities")
+    assert table["wkt"] == "geom"
+    assert table["columns"] == {
+        "edge_id": {"row_number": True, "prefix": "edge-"},
+        "length_m": {"from": "长度"},
+        "geometry": {"geometry": "line"},
+        "walking_kind": {"from": "道路类型"},
+    }
+    desk.fill(('half_years: ["?", null]', "half_years: [2026H1, null]"))
+    assert desk.problems() == []
+    assert [row["mapping_errors"] for row in desk.rows("communities", "walking_edges")] == [None, None]
 
 
 def test_a_zipped_shapefile(desk, tmp_path):

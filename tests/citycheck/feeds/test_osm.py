@@ -123,6 +123,7 @@ def test_a_broken_file_is_told(facilities, tmp_path, spoil):
         lambda: osm.columns(broken),
         lambda: list(osm.batches(broken, [])),
         lambda: osm.network(broken, tmp_path),
+        lambda: list(osm.edge_batches(broken, [])),
     ):
         with pytest.raises(BadInput, match=r"broken\.osm\.pbf: cannot be read as OpenStreetMap"):
             read()
@@ -188,7 +189,7 @@ def test_ways_are_split_where_they_meet(tmp_path):
         (5, 3, 2),
         (3, 6, 2),
     ]
-    assert [e["edge_id"] for e in edges] == [0, 1, 2, 3]
+    assert [e["edge_id"] for e in edges] == ["1-1-3", "1-3-4", "2-5-3", "2-3-6"]
     assert [(e["is_bridge"], e["is_tunnel"], e["is_steps"]) for e in edges] == [(True, False, False)] * 2 + [
         (False, False, True)
     ] * 2
@@ -215,6 +216,49 @@ def test_loops_borders_and_doubled_places(tmp_path):
     assert ends == [(1, 1, 2), (1, 2, 3), (1, 3, 1), (2, 2, 3), (3, 3, 4)]
     assert edges[-1]["length_m"] == 0.01
     assert len(nodes) == 4
+
+
+def test_edges_keep_their_ids_when_other_ways_come_and_go(tmp_path):
+    """Twice around a block, there and back: the same way and ends; a new way elsewhere renames nothing."""
+    ways = [
+        Way(id=7, nodes=[1, 2, 3, 1, 2], tags={"highway": "path"}),
+        Way(id=8, nodes=[3, 4], tags={"highway": "path"}),
+    ]
+    found = []
+    for number, more in enumerate(
+        (
+            [],
+            [
+                Way(id=1, nodes=[5, 6], tags={"highway": "path"}),
+                Way(id=9, nodes=[6, 4], tags={"highway": "path"}),
+            ],
+        )
+    ):
+        file = written(
+            tmp_path / f"{number}.osm.pbf",
+            [
+                *grid((0.0, 0.0), (0.001, 0.0), (0.001, 0.001), (0.002, 0.001), (0.1, 0.1), (0.1, 0.2)),
+                *ways,
+                *more,
+            ],
+        )
+        batches = osm.edge_batches(file, osm.edge_columns(file))
+        found.append(pa.Table.from_batches(batches)["edge_id"].to_pylist())
+    assert found[0] == ["7-1-2", "7-2-3", "7-3-1", "7-1-2-2", "8-3-4"]
+    assert set(found[1]) == {*found[0], "1-5-6", "9-6-4"}
+
+
+def test_edges_as_texts_are_those_of_the_network(helsinki, tmp_path):
+    osm.network(helsinki, tmp_path)
+    names = osm.edge_columns(helsinki)
+    texts = pa.Table.from_batches(osm.edge_batches(helsinki, names))
+    edges = pq.read_table(tmp_path / "edges.parquet")
+    assert names == [name for name in osm.EDGES.names if name != "geometry"]
+    assert texts["geom"].to_pylist() == edges["geometry"].to_pylist()
+    for name in names:
+        assert texts[name].type == pa.string()
+        assert texts[name].cast(edges[name].type).to_pylist() == edges[name].to_pylist()
+    assert len(set(texts["edge_id"].to_pylist())) == len(texts)
 
 
 def test_a_map_without_ways_is_an_empty_network(facilities, tmp_path):

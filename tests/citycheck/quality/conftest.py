@@ -147,7 +147,9 @@ def _row(table: str, i: int, wkb: Callable[[str], bytes]) -> Row:
             "subtype": {14: "supermarket", 18: "laundry"}.get(i % 20),
             **point,
             "floor_area_m2": 400.0,
-            "operating_status": "operating",
+            "operating_status": "closed" if i % 50 == 0 else "operating",
+            "opened_on": START - timedelta(days=400),
+            "closed_on": at if i % 50 == 0 else None,
         },
         "survey_responses": {
             "response_id": f"r{i}",
@@ -160,6 +162,16 @@ def _row(table: str, i: int, wkb: Callable[[str], bytes]) -> Row:
             "importance_n30": 3,
             "top_needs": "N01|N30",
             "household_size": 3,
+        },
+        "walking_edges": {
+            "edge_id": f"w{i}",
+            "from_node": f"n{i}",
+            "to_node": f"n{i + 1}",
+            "length_m": 147.5,
+            "geometry": wkb(
+                f"LINESTRING({point['lon']} {point['lat']}, {point['lon'] + 0.001} {point['lat'] + 0.001})"
+            ),
+            "walking_kind": "footway",
         },
         "community_changes": {
             **community,

@@ -63,6 +63,31 @@ DEFECTS: dict[str, tuple[str, Row, list[str]]] = {
     "estate_of_unknown_service_model": ("estates", {"property_service_model": "robots"}, ["unknown_code"]),
     "estate_with_negative_dwellings": ("estates", {"dwellings": -1}, ["negative_number"]),
     "estate_as_big_as_a_city": ("estates", {"dwellings": 50_001}, ["implausible_size"]),
+    "edge_without_code": ("walking_edges", {"edge_id": None}, ["missing_key"]),
+    "edge_without_line": ("walking_edges", {"geometry": None}, ["invalid_geometry"]),
+    "edge_with_torn_wkb": ("walking_edges", {"geometry": b"\x01\x02\x00\x00\x00"}, ["invalid_geometry"]),
+    "edge_that_is_a_point": (
+        "walking_edges",
+        {"geometry": "LINESTRING(118.1 28.9, 118.1 28.9)"},
+        ["invalid_geometry"],
+    ),
+    "edge_of_two_parts": (
+        "walking_edges",
+        {"geometry": "MULTILINESTRING((118.1 28.9, 118.2 28.9), (118.3 28.9, 118.4 28.9))"},
+        ["invalid_geometry"],
+    ),
+    "edge_that_is_an_area": (
+        "walking_edges",
+        {"geometry": "POLYGON((118.1 28.9, 118.2 28.9, 118.2 29, 118.1 28.9))"},
+        ["invalid_geometry"],
+    ),
+    "edge_that_leaves_the_city": (
+        "walking_edges",
+        {"geometry": "LINESTRING(119.4 28.9, 119.5000001 28.9)"},
+        ["out_of_city"],
+    ),
+    "edge_of_no_length": ("walking_edges", {"length_m": 0.0}, ["negative_number"]),
+    "edge_to_the_moon": ("walking_edges", {"length_m": 100_000.1}, ["implausible_size"]),
     "facility_without_code": ("facilities", {"facility_id": None}, ["missing_key"]),
     "facility_of_unknown_kind": ("facilities", {"kind_code": "F21"}, ["unknown_code"]),
     "facility_of_unknown_status": ("facilities", {"operating_status": "maybe"}, ["unknown_code"]),
@@ -218,6 +243,16 @@ def test_nulls_in_columns_that_are_not_required_are_fine(gate: Gate, clean: Clea
         rows = clean(name)
         rows[7] |= {column.name: None for column in table.columns if not column.required}
         assert gate(name, rows).reasons == {}, name
+
+
+def test_an_extract_may_be_larger_than_the_city_but_not_elsewhere(gate: Gate, clean: Clean, wkb: Any) -> None:
+    rows, outside = clean("walking_edges"), wkb("LINESTRING(121.5 29.8, 121.6 29.8)")
+    for row in rows[:100]:
+        row["geometry"] = outside
+    assert gate("walking_edges", rows).reasons == {"out_of_city": 100}
+    rows[100]["geometry"] = outside
+    with pytest.raises(GateFailed, match="out_of_city on geometry: 101 of 200 rows"):
+        gate("walking_edges", rows)
 
 
 def test_five_percent_are_quarantined_and_counted(gate: Gate, clean: Clean) -> None:

@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import shapely
 from great_expectations.execution_engine import PandasExecutionEngine
 from great_expectations.expectations.metrics.column_aggregate_metric_provider import (
     ColumnAggregateMetricProvider,
@@ -197,6 +198,34 @@ class PolygonsInBox(ColumnMapMetricProvider):
         within = "st_xmin(shape) >= ? and st_xmax(shape) <= ? and st_ymin(shape) >= ? and st_ymax(shape) <= ?"
         told_elsewhere = f"not coalesce({_IS_POLYGON}, false)"
         return _ask_duckdb(column, f"({within}) or {told_elsewhere}", lon_min, lon_max, lat_min, lat_max)
+
+
+def _lines(wkb: pd.Series) -> pd.Series:
+    """The shapes that are lines with a length; None for everything else."""
+    shapes = shapely.from_wkb(np.array(wkb.to_list(), dtype=object), on_invalid="ignore")
+    is_line = [s is not None and s.geom_type == "LineString" and s.length > 0 for s in shapes]
+    return pd.Series(np.where(is_line, shapes, None), index=wkb.index)
+
+
+class LinesValid(ColumnMapMetricProvider):
+    condition_metric_name = "lines.valid"
+    condition_value_keys = ()
+
+    @column_condition_partial(engine=PandasExecutionEngine)
+    def _pandas(cls, column: pd.Series, **_: Any) -> pd.Series:
+        return _lines(column).notna()
+
+
+class LinesInBox(ColumnMapMetricProvider):
+    condition_metric_name = "lines.in_box"
+    condition_value_keys = _BOX
+
+    @column_condition_partial(engine=PandasExecutionEngine)
+    def _pandas(
+        cls, column: pd.Series, lon_min: float, lon_max: float, lat_min: float, lat_max: float, **_: Any
+    ) -> pd.Series:
+        box = shapely.box(lon_min, lat_min, lon_max, lat_max)
+        return _lines(column).map(lambda line: line is None or box.covers(line)).astype(bool)
 
 
 Told = tuple[str, str, bool, int | None, int | None]

@@ -62,6 +62,16 @@ MARTS = {
         "area_level varchar, area_id varchar, kind_code varchar",
         ["area_level", "area_id", "kind_code"],
     ),
+    "detour_penalty": (
+        """area_level varchar, area_id varchar, kind_code varchar, target_population bigint,
+        covered_population_euclidean bigint, covered_population_network bigint, lost_population bigint,
+        median_detour_ratio double""",
+        ["area_level", "area_id", "kind_code"],
+    ),
+    "spatial_findings": (
+        "finding_code varchar, subject_id varchar, other_id varchar",
+        ["finding_code", "subject_id", "other_id"],
+    ),
     "repair_statistics": (
         "area_id varchar, category_code varchar, reports bigint",
         ["area_id", "category_code"],
@@ -126,6 +136,7 @@ def build(folder: Path, *, has_survey: bool = True) -> Build:
         "code_commit": "0123abc",
         "inputs": [{"feed": "communities", "delivery": "d1"}, {"feed": "facilities", "delivery": "d1"}],
         "known_gaps": [{"zh": "合成缺口", "en": "A synthetic gap"}],
+        "walking_network": True,
         "sources": [{"name": "made", "title": "Made by a program", "licence": "none"}],
         "previous_release": {"half_year": "2025H2", "version": 3, "fingerprint": "00"},
     }
@@ -149,6 +160,9 @@ def _fill_standard(connection: Any) -> None:
             ('SPT-3', '人均室外健身用地', 'Outdoor fitness land per resident', 'm2_per_resident', 0.25, 0.3)
         ) as t (indicator_code, name_zh, name_en, unit, weight, goalpost_high),
         (select 'SPT' as dimension_code, 0 as goalpost_low);
+        create table standard.spatial_checks as select
+            'network_fragment' as finding_code, '步行网络孤立片段' as name_zh, 'Part that nothing connects' as name_en,
+            '补上缺失的连接' as advice_zh, 'Add the missing connection' as advice_en;
         """
     )
 
@@ -196,6 +210,12 @@ def _fill_marts(connection: Any, has_survey: bool) -> None:
                 "insert into marts.indicators values ('county', ?, ?, 'SPT', ?, ?, 'ok')",
                 [county_id, code, value, unit],
             )
+        connection.execute("insert into marts.areas values ('county', ?, ?, 9000)", [county_id, county_name])
+        connection.execute(
+            "insert into marts.detour_penalty values ('county', ?, 'F01', 900, 600, 450, 150, 1.31), "
+            "('county', ?, 'F02', 100, 100, 100, 0, 1.29)",
+            [county_id, county_id],
+        )
         connection.execute(
             "insert into marts.data_gaps values ('county', ?, 'EDU-6', '教育托育满意率', "
             "'Satisfaction with education', 'EDU', 'feed_missing', '没有这一来源', "
@@ -206,6 +226,7 @@ def _fill_marts(connection: Any, has_survey: bool) -> None:
         """
         insert into marts.row_ledger values
             ('facilities', 'facilities', '2026H1', 'd1', 'facilities.csv', 100, 90, 7, 3, 0);
+        insert into marts.spatial_findings values ('network_fragment', 'E1', 'E1'), ('network_fragment', 'E2', 'E2');
         insert into marts.quarantine_summary values ('facilities', 'facilities', 'zero_coordinates', 7);
         """
     )

@@ -241,3 +241,19 @@ def test_numbers_are_rounded_half_up(value, digits, text):
 )
 def test_changes_say_their_direction(value, text):
     assert change(value) == text
+
+
+def test_the_walk_and_the_straight_line_are_held_side_by_side(full_build):
+    """Two kinds pooled: 700 and 550 of 1,000 people; without a network there is nothing to hold."""
+    text = Page(html_of(full_build)).text()
+    assert "On foot and in a straight line" in text and "on foot, along the streets" in text
+    assert "70.0 55.0 15.0 1.30" in text
+    text = Page(html_of(full_build, walking_network=False)).text()
+    assert "On foot and in a straight line" not in text and "as the crow flies" in text
+
+
+def test_findings_are_counted_by_name(full_build):
+    assert (
+        "Part that nothing connects 2 补上缺失的连接 Add the missing connection"
+        in Page(html_of(full_build)).text()
+    )

@@ -14,6 +14,8 @@ from citycheck.period import HalfYear
 from citycheck.sample import generate
 
 Rows = list[dict[str, str]]
+STAYS = ("duplicate", "repaired", "disconnected", "not_snapped")
+"""Reasons that cost no row: what is repaired, and what only the build can see."""
 ENCODINGS = {"survey_paper.csv": "gb18030"}
 
 
@@ -60,7 +62,7 @@ def clean(rows: Callable[[str], Rows], planted: Rows) -> Callable[[str, str], Ro
     """The rows of a file, less those that are planted wrong, and one of each pair of twins."""
 
     def of(pattern: str, key: str) -> Rows:
-        bad = {defect["key"] for defect in planted if defect["reason_code"] not in ("duplicate", "repaired")}
+        bad = {defect["key"] for defect in planted if defect["reason_code"] not in STAYS}
         kept, seen = [], set()
         for row in rows(pattern):
             twin = tuple(row.values())

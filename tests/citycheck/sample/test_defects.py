@@ -13,6 +13,7 @@ Rows = list[dict[str, str]]
 FILES = {
     "buildings": ("communities/buildings.csv", "楼栋编码"),
     "estates": ("communities/estates.csv", "小区编码"),
+    "walking_edges": ("communities/streets.csv", "路段编码"),
     "facilities": ("facilities/facilities.csv", "设施编码"),
     "survey_responses": ("survey/*.csv", "问卷编号"),
     "repair_reports": ("repair_reports/*.csv", "工单编号"),
@@ -23,9 +24,13 @@ VALUES = {"bad_value", "unknown_code"}
 SIZES = {"negative_number", "implausible_size"}
 EXPECTED = {
     "communities": KEYS | VALUES | {"out_of_city", "invalid_geometry", "repaired"},
-    "buildings": KEYS | POINTS | SIZES | {"bad_value", "unknown_community", "age_groups_do_not_add_up"},
+    "buildings": KEYS
+    | POINTS
+    | SIZES
+    | {"bad_value", "unknown_community", "age_groups_do_not_add_up", "not_snapped"},
     "estates": KEYS | POINTS | VALUES | SIZES | {"unknown_community"},
-    "facilities": KEYS | POINTS | VALUES | SIZES,
+    "walking_edges": KEYS | SIZES | {"bad_value", "invalid_geometry", "out_of_city", "disconnected"},
+    "facilities": KEYS | POINTS | VALUES | SIZES | {"not_snapped"},
     "survey_responses": KEYS
     | VALUES
     | {"unknown_community", "negative_number", "rating_out_of_scale", "outside_coverage"},

@@ -54,6 +54,7 @@ def test_files_are_those_of_the_source_systems(delivery: Path, next_delivery: Pa
             "communities/units.geojson",
             "communities/buildings.csv",
             "communities/estates.csv",
+            "communities/streets.csv",
             "facilities/facilities.csv",
             "survey/survey_online.csv",
             "survey/survey_paper.csv",

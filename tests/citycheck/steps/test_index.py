@@ -57,7 +57,7 @@ def test_a_city_with_polygons_and_reports_alone_is_released(project):
     project.ingest("communities")
     project.ingest("repair_reports")
     build = index.freeze("town", "2026H1")
-    index.run_dbt(build)
+    index.build_all(build)
     index.gate_marts(build)
     index.stage(build)
     release = index.publish(build)

@@ -125,6 +125,6 @@ def build(home: Path) -> Build:
         for node, status, seconds, message in NODES
     ]
     written = {"metadata": {"generated_at": "2026-07-20T01:02:03.456789Z"}, "results": results}
-    (made.dbt_target / "run_results.json").write_text(json.dumps(written))
+    (made.dbt_target / "marts_results.json").write_text(json.dumps(written))
     (made.dbt_target / "manifest.json").write_text(json.dumps(MANIFEST))
     return made

@@ -157,33 +157,54 @@ def test_a_node_tells_what_it_tests_where_it_is_and_why_it_was_skipped(
 def test_a_failed_test_is_named_as_what_held_up_the_models_after_its_own(
     viewer: TestClient, build: Build
 ) -> None:
-    path = build.dbt_target / "run_results.json"
+    path = build.dbt_target / "marts_results.json"
     path.write_text(path.read_text().replace('"error"', '"success"').replace('"warn"', '"fail"'))
     assert "upstream failed: test.citycheck.areas_add_up" in viewer.get(PAGE).text
 
 
 def test_an_unknown_word_of_dbt_counts_as_failed(viewer: TestClient, build: Build) -> None:
-    path = build.dbt_target / "run_results.json"
+    path = build.dbt_target / "marts_results.json"
     path.write_text(path.read_text().replace('"warn"', '"exploded"'))
     assert '<td class="failed" title="dbt: exploded">' in viewer.get(PAGE).text
 
 
 def test_results_are_read_again_when_dbt_ran_again(viewer: TestClient, build: Build) -> None:
     assert "alert(1)" in viewer.get(PAGE).text
-    path = build.dbt_target / "run_results.json"
+    path = build.dbt_target / "marts_results.json"
     path.write_text(path.read_text().replace("alert(1)", "another message"))
     assert "another message" in viewer.get(PAGE).text
 
 
 @pytest.mark.parametrize("written", [None, "", '{"results": [{"unique_id"', "[]", '{"results": [{}]}'])
 def test_a_build_without_results_says_so(viewer: TestClient, build: Build, written: str | None) -> None:
-    path = build.dbt_target / "run_results.json"
+    path = build.dbt_target / "marts_results.json"
     path.unlink() if written is None else path.write_text(written)
     for route in (PAGE, "/citycheck/"):
         answer = viewer.get(route)
         assert answer.status_code == 200
     assert "There are no dbt results of this build" in viewer.get(PAGE).text
     assert "no results" in viewer.get("/citycheck/").text
+
+
+def test_what_dbt_said_of_the_places_is_shown_with_the_marts_and_alone(
+    viewer: TestClient, build: Build
+) -> None:
+    one = {
+        "unique_id": "model.citycheck.stg_buildings",
+        "status": "error",
+        "execution_time": 1,
+        "message": "!",
+    }
+    written = {"metadata": {"generated_at": "2026-07-20T01:00:00Z"}, "results": [one]}
+    (build.dbt_target / "places_results.json").write_text(json.dumps(written))
+    text = viewer.get(PAGE).text
+    assert text.index("stg_buildings") < text.index(
+        "areas_add_up"
+    )  # what failed comes first, whichever part it is of
+    assert "2026-07-20 09:02:03 CST" in text
+    (build.dbt_target / "marts_results.json").unlink()
+    text = viewer.get(PAGE).text
+    assert "stg_buildings" in text and "areas_add_up" not in text
 
 
 def test_results_are_shown_without_the_manifest(viewer: TestClient, build: Build) -> None:

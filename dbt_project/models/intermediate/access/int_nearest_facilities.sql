@@ -2,32 +2,56 @@
 
 with
 
-reach as (
-    select * from {{ ref('int_reach') }}
+nearest as (
+    select * from {{ ref('stg_access_nearest') }}
 ),
 
-nearest as (
-    select
-        building_id,
-        kind_code,
-        {{ nearest('distance_m', 'facility_id', "true") }} as facility,
-        {{ nearest('distance_m', 'facility_id', "facility_status = 'compliant'") }} as counting_facility,
-        {{ nearest('distance_m', 'facility_id', "facility_status in ('compliant', 'unverified')") }}
-            as possible_facility
-    from reach
-    group by building_id, kind_code
+-- whatever counts or might count operates, so where a class has a row this one has
+operating as (
+    select * from nearest
+    where facility_class = 'operating'
+),
+
+counting as (
+    select * from nearest
+    where facility_class = 'counting'
+),
+
+possible as (
+    select * from nearest
+    where facility_class = 'possible'
 ),
 
 final as (
     select
-        nearest.building_id,
-        nearest.kind_code,
-        nearest.facility.facility_id as nearest_facility_id,
-        nearest.facility.distance_m as nearest_facility_distance_m,
-        nearest.counting_facility.facility_id as nearest_counting_facility_id,
-        nearest.counting_facility.distance_m as nearest_counting_distance_m,
-        nearest.possible_facility.distance_m as nearest_possible_distance_m
-    from nearest
+        operating.building_id,
+        operating.kind_code,
+        operating.euclidean_facility_id as nearest_euclidean_id,
+        operating.euclidean_m as nearest_euclidean_m,
+        operating.network_facility_id as nearest_network_id,
+        operating.network_m as nearest_network_m,
+        counting.euclidean_facility_id as nearest_counting_euclidean_id,
+        counting.euclidean_m as nearest_counting_euclidean_m,
+        counting.network_facility_id as nearest_counting_network_id,
+        counting.network_m as nearest_counting_network_m,
+        counting.network_basis,
+        possible.euclidean_m as nearest_possible_euclidean_m,
+        possible.network_m as nearest_possible_network_m,
+        {{ headline('operating.euclidean_facility_id', 'operating.network_facility_id') }} as nearest_facility_id,
+        {{ headline('operating.euclidean_m', 'operating.network_m') }} as nearest_facility_distance_m,
+        {{ headline('counting.euclidean_facility_id', 'counting.network_facility_id') }}
+            as nearest_counting_facility_id,
+        {{ headline('counting.euclidean_m', 'counting.network_m') }} as nearest_counting_distance_m,
+        {{ headline('possible.euclidean_m', 'possible.network_m') }} as nearest_possible_distance_m
+    from operating
+    left join counting
+        on
+            operating.building_id = counting.building_id
+            and operating.kind_code = counting.kind_code
+    left join possible
+        on
+            operating.building_id = possible.building_id
+            and operating.kind_code = possible.kind_code
 )
 
 select * from final

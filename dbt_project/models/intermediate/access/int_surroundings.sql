@@ -29,59 +29,77 @@ radii as (
     from {{ ref('int_indicator_radii') }}
 ),
 
-counting_reach as (
-    select *
-    from {{ ref('int_reach') }}
-    where
-        facility_status = 'compliant'
-        and kind_code in ('F12', 'F13', 'F14', 'F15', 'F18', 'F19')
+reach as (
+    select * from {{ ref('stg_access_reach') }}
 ),
 
-reach_with_type as (
+facilities as (
+    select * from {{ ref('int_facilities') }}
+    where kind_code in ('F12', 'F13', 'F14', 'F15', 'F18', 'F19')
+),
+
+supermarkets as (
+    select * from {{ ref('stg_access_nearest') }}
+    where facility_class = 'counting_supermarket'
+),
+
+facilities_with_type as (
     select
-        counting_reach.*,
+        facilities.facility_id,
+        facilities.kind_code,
         service_types.type_code
-    from counting_reach
+    from facilities
     left join service_types
         on
-            counting_reach.kind_code = service_types.kind_code
-            and (service_types.kind_subtype is null or counting_reach.subtype = service_types.kind_subtype)
+            facilities.kind_code = service_types.kind_code
+            and (service_types.kind_subtype is null or facilities.subtype = service_types.kind_subtype)
+),
+
+surroundings as (
+    select
+        reach.building_id,
+        facilities_with_type.facility_id,
+        facilities_with_type.kind_code,
+        facilities_with_type.type_code,
+        {{ headline('reach.euclidean_m', 'reach.network_m') }} as distance_m
+    from reach
+    inner join facilities_with_type
+        on reach.facility_id = facilities_with_type.facility_id
+),
+
+inside_circles as (
+    select
+        surroundings.building_id,
+        surroundings.kind_code,
+        surroundings.type_code,
+        count(*) as facilities
+    from surroundings
+    cross join radii
+    where
+        {{ is_within('surroundings.distance_m', "case
+            when surroundings.kind_code in ('F12', 'F13') then radii.culture_m
+            else radii.services_m
+        end") }}
+    group by surroundings.building_id, surroundings.kind_code, surroundings.type_code
 ),
 
 counted as (
     select
-        reach_with_type.building_id,
-        count(distinct case
-            when
-                reach_with_type.kind_code = 'F12'
-                and {{ is_within('reach_with_type.distance_m', 'radii.culture_m') }}
-                then reach_with_type.facility_id
-        end) as culture_centres,
-        count(distinct case
-            when
-                reach_with_type.kind_code = 'F13'
-                and {{ is_within('reach_with_type.distance_m', 'radii.culture_m') }}
-                then reach_with_type.facility_id
-        end) as reading_spaces,
-        count(distinct case
-            when {{ is_within('reach_with_type.distance_m', 'radii.services_m') }} then reach_with_type.type_code
-        end) as service_types,
-        min(case
-            when reach_with_type.kind_code = 'F15' and reach_with_type.subtype = 'supermarket'
-                then reach_with_type.distance_m
-        end) as nearest_supermarket_distance_m
-    from reach_with_type
-    cross join radii
-    group by reach_with_type.building_id
+        building_id,
+        sum(case when kind_code = 'F12' then facilities else 0 end) as culture_centres,
+        sum(case when kind_code = 'F13' then facilities else 0 end) as reading_spaces,
+        count(distinct type_code) as service_types
+    from inside_circles
+    group by building_id
 ),
 
 final as (
     select
         demand_points.building_id,
-        coalesce(counted.culture_centres, 0) as culture_centres,
-        coalesce(counted.reading_spaces, 0) as reading_spaces,
+        cast(coalesce(counted.culture_centres, 0) as bigint) as culture_centres,
+        cast(coalesce(counted.reading_spaces, 0) as bigint) as reading_spaces,
         coalesce(counted.service_types, 0) as service_types,
-        counted.nearest_supermarket_distance_m,
+        {{ headline('supermarkets.euclidean_m', 'supermarkets.network_m') }} as nearest_supermarket_distance_m,
         -- one centre is the venue; any further centre is a cultural space like a reading space
         coalesce(
             counted.culture_centres >= {{ scoring('culture_venues_min') }}
@@ -92,6 +110,8 @@ final as (
     from demand_points
     left join counted
         on demand_points.building_id = counted.building_id
+    left join supermarkets
+        on demand_points.building_id = supermarkets.building_id
 )
 
 select * from final

@@ -74,8 +74,8 @@ area_ratios as (
 health_counts as (
     select
         community_id,
-        {{ count_where("facility_status = 'compliant'") }} as compliant,
-        {{ count_where("facility_status in ('compliant', 'undersized')") }} as known
+        {{ count_where("is_large_enough") }} as large_enough,
+        {{ count_where("is_large_enough is not null") }} as known
     from health_facilities
     group by community_id
 ),
@@ -84,7 +84,7 @@ health_ratios as (
     select
         communities.community_id,
         availability.indicator_code,
-        cast(coalesce(health_counts.compliant, 0) as double) as numerator,
+        cast(coalesce(health_counts.large_enough, 0) as double) as numerator,
         cast(coalesce(health_counts.known, 0) as double) as denominator,
         cast(coalesce(health_counts.known, 0) as bigint) as n_observations,
         case

@@ -1,0 +1,61 @@
+{{ config(materialized='table') }}
+
+with
+
+facilities as (
+    select * from {{ ref('int_facilities') }}
+    where facility_status = 'compliant'
+),
+
+kinds as (
+    select * from {{ ref('int_kinds') }}
+),
+
+indicator_kinds as (
+    select * from {{ ref('indicator_kinds') }}
+),
+
+radii as (
+    select * from {{ ref('int_indicator_radii') }}
+),
+
+circles as (
+    select
+        kind_code,
+        radius_new_m as radius_m
+    from kinds
+    union all
+    select
+        kind_code,
+        radius_stock_m as radius_m
+    from kinds
+    union all
+    select
+        indicator_kinds.kind_code,
+        radii.radius_m
+    from indicator_kinds
+    inner join radii
+        on indicator_kinds.indicator_code = radii.indicator_code
+),
+
+widest as (
+    select
+        kind_code,
+        max(radius_m) as limit_m
+    from circles
+    group by kind_code
+),
+
+final as (
+    select
+        facilities.facility_id,
+        facilities.kind_code,
+        facilities.x_m,
+        facilities.y_m,
+        widest.limit_m
+    from facilities
+    inner join widest
+        on facilities.kind_code = widest.kind_code
+)
+
+select * from final

@@ -1,0 +1,71 @@
+{{ config(materialized='table') }}
+
+with
+
+facilities as (
+    select * from {{ ref('int_facilities') }}
+),
+
+operating as (
+    select
+        *,
+        'operating' as facility_class
+    from facilities
+    where operating_status = 'operating'
+),
+
+possible as (
+    select
+        *,
+        'possible' as facility_class
+    from facilities
+    where facility_status in ('compliant', 'unverified')
+),
+
+counting as (
+    select
+        *,
+        'counting' as facility_class
+    from facilities
+    where facility_status = 'compliant'
+),
+
+counting_supermarkets as (
+    select
+        *,
+        'counting_supermarket' as facility_class
+    from facilities
+    where facility_status = 'compliant' and kind_code = 'F15' and subtype = 'supermarket'
+),
+
+closed as (
+    select
+        *,
+        'closed' as facility_class
+    from facilities
+    where facility_status = 'closed'
+),
+
+classes as (
+    select * from operating
+    union all
+    select * from possible
+    union all
+    select * from counting
+    union all
+    select * from counting_supermarkets
+    union all
+    select * from closed
+),
+
+final as (
+    select
+        facility_id,
+        kind_code,
+        facility_class,
+        x_m,
+        y_m
+    from classes
+)
+
+select * from final
