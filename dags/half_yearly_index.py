@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import Metadata, dag, task
 from airflow.sdk.exceptions import AirflowSkipException
 from shared import DEFAULTS, LAKE, PARAMS, RELEASE, START, WHEN_ACCEPTED, run_of
 
+OF_A_LARGE_CITY = timedelta(hours=2)
 ABOUT = """
 ### From the lake to the release
 
@@ -72,13 +74,14 @@ def half_yearly_index() -> None:
             )
         return {"city": city, "half_year": half_year, "id": build.id}
 
-    @task
+    @task(execution_timeout=OF_A_LARGE_CITY)
     def places(build: dict[str, str]) -> list[str]:
         from citycheck.steps import index
 
         return index.build_places(index.Build(**build))
 
-    @task(map_index_template="{{ county }}")
+    # Two at a time, since each holds its county in memory and uses all processors for what takes longest.
+    @task(map_index_template="{{ county }}", max_active_tis_per_dagrun=2, execution_timeout=OF_A_LARGE_CITY)
     def access(build: dict[str, str], county: str) -> dict[str, int]:
         from airflow.sdk import get_current_context
 
@@ -87,7 +90,7 @@ def half_yearly_index() -> None:
         get_current_context()["county"] = county  # how the UI names the task
         return index.measure_access(index.Build(**build), county)
 
-    @task
+    @task(execution_timeout=OF_A_LARGE_CITY)
     def dbt_build(build: dict[str, str]) -> list[dict[str, Any]]:
         from citycheck.steps import index
 

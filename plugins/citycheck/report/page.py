@@ -336,7 +336,7 @@ def _shortfalls(connection: duckdb.DuckDBPyConnection) -> Row:
 
 
 def _detours(connection: duckdb.DuckDBPyConnection) -> list[Row]:
-    """By county: people and kinds pooled, what is covered by each of the two distances, and the middle detour."""
+    """By county: people and kinds pooled, what is covered by each of the two distances; least and largest detour of a kind."""
     return _rows(
         connection,
         """
@@ -345,7 +345,8 @@ def _detours(connection: duckdb.DuckDBPyConnection) -> list[Row]:
             100.0 * sum(covered_population_euclidean) / sum(target_population) as covered_pct_euclidean,
             100.0 * sum(covered_population_network) / sum(target_population) as covered_pct_network,
             100.0 * sum(lost_population) / sum(target_population) as lost_pct_points,
-            quantile_cont(median_detour_ratio, 0.5) as detour_ratio
+            min(median_detour_ratio) as least_detour_ratio,
+            max(median_detour_ratio) as largest_detour_ratio
         from marts.detour_penalty as detours
         join marts.areas as areas using (area_level, area_id)
         where detours.area_level = 'county' and target_population > 0

@@ -20,11 +20,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from citycheck import duck, standard
+from citycheck import duck
 from citycheck.access import circles, network
 from citycheck.access.circles import Nearest
 from citycheck.errors import NotReady
 from citycheck.lake.files import replacing
+from citycheck.settings import settings
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int32]
@@ -50,23 +51,19 @@ SCHEMAS = {
 }
 """What a county leaves. `network_basis` is `network`, or `detour_factor` where a straight line was multiplied instead."""
 FRAGMENTS = pa.schema(
-    [
-        ("component_id", pa.string()),
-        ("edges", pa.int64()),
-        ("length_m", pa.float64()),
-        ("edge_id", pa.string()),
-        ("is_usable", pa.bool_()),
-    ]
+    [("edge_id", pa.string()), ("edges", pa.int64()), ("length_m", pa.float64()), ("is_usable", pa.bool_())]
 )
 """Parts of the city's network that are not connected with its main one, each named by its first edge; nobody is snapped
 to one that is not usable."""
 _CELLS = 10_000_000
 """Distances held at a time."""
+_CIRCLES, _BLOCK_M = 512, 4_000
+"""Facilities whose circles are filled at a time; they are taken block by block, since neighbours share their streets."""
 
 
 def files(folder: Path) -> dict[str, Path]:
     """Where dbt finds what the counties leave: a pattern for each relation of its source `access`."""
-    return {name: folder / f"*.{name}.parquet" for name in SCHEMAS} | {
+    return {name: folder / f"county-*.{name}.parquet" for name in SCHEMAS} | {
         "fragments": folder / "fragments.parquet"
     }
 
@@ -87,8 +84,9 @@ def prepare(database: Path, folder: Path) -> None:
         edges = places.execute(
             "select edge_id, from_node, to_node, length_m from staging.stg_walking_edges order by edge_id"
         ).to_arrow_table()
+        fragment_m = _scoring(places)["network_fragment_m"]
     parts = network.components(edges["from_node"], edges["to_node"], edges["length_m"])
-    is_usable = parts.length_m >= standard.parameter("network_fragment_m")
+    is_usable = parts.length_m >= fragment_m
     is_usable[:1] = True  # the main one: however short it is, there is no other
     ids = edges["edge_id"]
     fragments = pa.table(
@@ -96,7 +94,6 @@ def prepare(database: Path, folder: Path) -> None:
             ids.take(pa.array(parts.first_edge[1:])),
             parts.edges[1:],
             parts.length_m[1:],
-            ids.take(pa.array(parts.first_edge[1:])),
             is_usable[1:],
         ],
         schema=FRAGMENTS,
@@ -110,6 +107,8 @@ def check_complete(database: Path, folder: Path) -> None:
     """Raise `NotReady` when a county has not been measured."""
     if not database.is_file():
         raise NotReady(f"{database}: the places are not built. Run the task `places` first.")
+    if not (folder / "fragments.parquet").is_file():
+        raise NotReady(f"{folder}: the streets are not prepared. Run the task `places` first.")
     missing = [
         county
         for county in counties(database)
@@ -123,18 +122,19 @@ def check_complete(database: Path, folder: Path) -> None:
 def run(
     database: Path, county_id: str, folder: Path, *, detour_factor: float | None = None
 ) -> dict[str, int]:
-    """Write `<county>.nearest`, `.reach` and `.not_snapped.parquet`; returns the rows of each.
+    """Write `county-<code>.nearest`, `.reach` and `.not_snapped.parquet`; returns the rows of each.
 
     `detour_factor`: metres walked per metre of straight line where no network is; without it, that of the standard.
     Raises `NotReady` when the places are not built, and `BadInput` when the network makes no sense.
     """
     if not database.is_file() or not (folder / "unusable.parquet").is_file():
         raise NotReady(f"{database}: the places are not built. Run the task `places` first.")
-    limit_m = standard.parameter("access_search_limit_m")
-    with duck.connect(database, read_only=True) as places:
-        county = _County.read(places, county_id, folder / "unusable.parquet", limit_m)
-    factor = standard.parameter("detour_factor") if detour_factor is None else detour_factor
-    ways = _Ways.of(county, limit_m, factor)
+    with duck.connect(database, read_only=True, memory_limit=settings().duckdb_memory_limit) as places:
+        scoring = _scoring(places)
+        if detour_factor is not None:
+            scoring["detour_factor"] = detour_factor
+        county = _County.read(places, county_id, folder / "unusable.parquet", scoring)
+    ways = _Ways.of(county, scoring)
     return {
         name: _write(_path(folder, county_id, name), tables, SCHEMAS[name])
         for name, tables in (
@@ -143,6 +143,11 @@ def run(
             ("not_snapped", ways.not_snapped()),
         )
     }
+
+
+def _scoring(places: duckdb.DuckDBPyConnection) -> dict[str, float]:
+    """The constants of the standard that the places were built with, whatever its seed says by now."""
+    return dict(places.execute("select parameter, value from standard.scoring").fetchall())
 
 
 @dataclass(frozen=True)
@@ -157,14 +162,16 @@ class _County:
     """Kind and class → its facilities, in the order of their codes."""
     circles: Ints
     circle_limits_m: Floats
+    """The facilities that count, block by block, and the widest circle of each."""
     edges: pa.Table
+    is_in_city_with_network: bool
 
     @classmethod
     def read(
-        cls, places: duckdb.DuckDBPyConnection, county_id: str, unusable: Path, limit_m: float
+        cls, places: duckdb.DuckDBPyConnection, county_id: str, unusable: Path, scoring: dict[str, float]
     ) -> _County:
         # Streets are read a little farther than facilities, so that each facility finds the street that it lies at.
-        snap_limit_m = standard.parameter("snap_limit_m")
+        limit_m, snap_limit_m = scoring["access_search_limit_m"], scoring["snap_limit_m"]
         buildings = places.execute(
             "select building_id, x_m, y_m from intermediate.int_demand_points where county_id = ? order by building_id",
             [county_id],
@@ -201,9 +208,9 @@ class _County:
             """
             select facility_id, limit_m from intermediate.int_circle_facilities
             where x_m between $x_low and $x_high and y_m between $y_low and $y_high
-            order by facility_id
+            order by floor(x_m / $block_m), floor(y_m / $block_m), facility_id
             """,
-            near,
+            near | {"block_m": _BLOCK_M},
         ).fetchall()
         edges = places.execute(
             """
@@ -227,6 +234,7 @@ class _County:
             circles=np.array([number[facility_id] for facility_id, _ in circle_rows], dtype=np.int32),
             circle_limits_m=np.array([limit for _, limit in circle_rows], dtype=np.float64),
             edges=edges,
+            is_in_city_with_network=bool(places.execute("from staging.stg_walking_edges limit 1").fetchall()),
         )
 
 
@@ -235,19 +243,18 @@ class _Ways:
     """The two distances between the buildings and the facilities of a county."""
 
     county: _County
-    limit_m: float
-    detour_factor: float
+    scoring: dict[str, float]
     streets: network.Network
     buildings: network.Snapped
     facilities: network.Snapped
 
     @classmethod
-    def of(cls, county: _County, limit_m: float, detour_factor: float) -> _Ways:
-        streets, snap_limit_m = network.network(county.edges), standard.parameter("snap_limit_m")
+    def of(cls, county: _County, scoring: dict[str, float]) -> _Ways:
+        streets = network.network(county.edges)
+        snap_limit_m, limit_m = scoring["snap_limit_m"], scoring["access_search_limit_m"]
         return cls(
             county,
-            limit_m,
-            detour_factor,
+            scoring,
             streets,
             network.snap(streets, county.buildings_m, snap_limit_m, look_m=limit_m),
             network.snap(streets, county.facilities_m, snap_limit_m, look_m=limit_m),
@@ -255,11 +262,11 @@ class _Ways:
 
     def nearest(self) -> Iterator[pa.Table]:
         """The nearest facility of each class, class by class."""
-        county = self.county
+        county, limit_m = self.county, self.scoring["access_search_limit_m"]
         at_a_time = max(_CELLS // max(len(county.building_ids), 1), 1)
         for named in _batched(county.classes.items(), at_a_time):
             groups = [group for _, group in named]
-            straight = circles.nearest(county.buildings_m, county.facilities_m, groups, self.limit_m)
+            straight = circles.nearest(county.buildings_m, county.facilities_m, groups, limit_m)
             walked, is_network = self._walked(groups, straight)
             for column, ((kind_code, facility_class), _) in enumerate(named):
                 rows = np.flatnonzero((straight.place[:, column] >= 0) | (walked.place[:, column] >= 0))
@@ -277,13 +284,15 @@ class _Ways:
 
     def _walked(self, groups: list[Ints], straight: Nearest) -> tuple[Nearest, npt.NDArray[np.bool_]]:
         """The nearest on foot. Whoever is not on the network, or whatever, is as far as a detour makes it."""
-        on_foot = network.nearest(self.streets, self.buildings, self.facilities, groups, self.limit_m)
+        county, limit_m = self.county, self.scoring["access_search_limit_m"]
+        on_foot = network.nearest(self.streets, self.buildings, self.facilities, groups, limit_m)
         beside = [group[self.facilities.edge[group] < 0] for group in groups]
-        around = circles.nearest(self.county.buildings_m, self.county.facilities_m, beside, self.limit_m)
+        around = circles.nearest(county.buildings_m, county.facilities_m, beside, limit_m)
         is_snapped = self.buildings.edge[:, None] >= 0
         place = np.where(is_snapped, around.place, straight.place)
-        distance_m = self.detour_factor * np.where(is_snapped, around.distance_m, straight.distance_m)
-        too_far = distance_m > self.limit_m
+        distance_m = np.where(is_snapped, around.distance_m, straight.distance_m)
+        distance_m = self.scoring["detour_factor"] * distance_m
+        too_far = distance_m > limit_m
         place, distance_m = np.where(too_far, -1, place), np.where(too_far, np.inf, distance_m)
         is_network = on_foot.distance_m < distance_m
         return Nearest(
@@ -292,24 +301,31 @@ class _Ways:
 
     def reach(self) -> Iterator[pa.Table]:
         """Every building and every facility that counts in whose circle it may lie."""
-        county, limits_m = self.county, self.county.circle_limits_m
-        straight = circles.within(county.buildings_m, county.facilities_m[county.circles], limits_m)
-        on_foot = network.within(self.streets, self.buildings, self.facilities.only(county.circles), limits_m)
-        is_detour = ~self._on_network(straight.point, county.circles[straight.place])
-        estimated_m = np.where(is_detour, self.detour_factor * straight.distance_m, np.inf)
+        for first in range(0, len(self.county.circles), _CIRCLES):
+            yield self._reach(slice(first, first + _CIRCLES))
+
+    def _reach(self, some: slice) -> pa.Table:
+        county, facilities, limits_m = (
+            self.county,
+            self.county.circles[some],
+            self.county.circle_limits_m[some],
+        )
+        straight = circles.within(county.buildings_m, county.facilities_m[facilities], limits_m)
+        on_foot = network.within(self.streets, self.buildings, self.facilities.only(facilities), limits_m)
+        is_detour = ~self._on_network(straight.point, facilities[straight.place])
+        estimated_m = np.where(is_detour, self.scoring["detour_factor"] * straight.distance_m, np.inf)
         estimated_m[estimated_m > limits_m[straight.place]] = np.inf
-        # A pair may be in both lists, or in one: a walk is seldom shorter than the straight line, but a stated length may be.
-        width = max(len(county.circles), 1)
+        # A pair may be in one of the lists only: a walk is seldom shorter than the straight line, but a stated length may be.
         keys = np.concatenate(
-            [pairs.point.astype(np.int64) * width + pairs.place for pairs in (straight, on_foot)]
+            [pairs.point.astype(np.int64) * len(facilities) + pairs.place for pairs in (straight, on_foot)]
         )
         pairs, where = np.unique(keys, return_inverse=True)
         straight_m, walked_m = (np.full(len(pairs), np.inf) for _ in range(2))
         straight_m[where[: len(straight.point)]] = straight.distance_m
         walked_m[where[: len(straight.point)]] = estimated_m
         walked_m[where[len(straight.point) :]] = on_foot.distance_m
-        point, place = pairs // width, county.circles[pairs % width]
-        yield self._table(
+        point, place = pairs // len(facilities), facilities[pairs % len(facilities)]
+        return self._table(
             "reach",
             building_id=_texts(county.building_ids, point),
             facility_id=_texts(county.facility_ids, place),
@@ -323,7 +339,7 @@ class _Ways:
 
     def not_snapped(self) -> Iterator[pa.Table]:
         """What lies too far from every usable street; nothing where the city has no network."""
-        if not len(self.county.edges):
+        if not self.county.is_in_city_with_network:
             return
         for point_type, ids, snapped in (
             ("building", self.county.building_ids, self.buildings),
@@ -349,7 +365,7 @@ def _batched(items: Iterable[tuple[tuple[str, str], Ints]], size: int) -> Iterat
 
 
 def _path(folder: Path, county_id: str, name: str) -> Path:
-    return folder / f"{quote(county_id, safe='')}.{name}.parquet"
+    return folder / f"county-{quote(county_id, safe='')}.{name}.parquet"
 
 
 def _points(table: pa.Table) -> Floats:

@@ -47,8 +47,9 @@ _QUARANTINE = pa.schema(
     [("feed", pa.string()), ("table_name", pa.string()), ("reason_code", pa.string()), ("rows", pa.int64())]
 )
 
-_PLACES = ("buildings", "facilities")
+_PLACES = ("communities", "buildings", "estates", "walking_edges", "facilities")
 """The tables whose quarantined rows are told one by one: a place that is nowhere is a finding."""
+_STREETS = "walking_edges"
 _BEFORE = "previous_communities"
 """The input with the accepted communities of the half-year before."""
 _TOO_LITTLE_BYTES = 8 << 20
@@ -188,6 +189,18 @@ def freeze(city: str, half_year: str) -> Build:
     return build
 
 
+def _has_network(about: City, manifests: list[dict[str, Any]]) -> bool:
+    """Whether walks decide what is covered. Raises `BadInput` when the streets that the profile maps did not come."""
+    if not any(table.table == _STREETS for table in about.profile.tables_of("communities")):
+        return False
+    if not any(m["tables"].get(_STREETS, {}).get("accepted_rows") for m in manifests):
+        raise BadInput(
+            f"{about.profile.city}: the profile maps {_STREETS}, but not one row of it is accepted; by straight lines the index "
+            "would rise without a reason. Ask the source for the streets, and run ingest_communities again."
+        )
+    return True
+
+
 def _communities_before(home: CityHome, period: HalfYear) -> list[dict[str, Any]]:
     """What was accepted of the previous half-year, its communities only; nothing when there is none."""
     if str(period.previous) not in store.half_years(home, "communities"):
@@ -309,7 +322,7 @@ def measure_access(build: Build, county: str) -> dict[str, int]:
     Raises `NotReady` when the places are not built.
     """
     return access.run(
-        build.places, county, build.access, detour_factor=load_city(build.city).profile.detour_factor
+        build.places, county, build.access, detour_factor=_frozen(build)["provenance"]["detour_factor"]
     )
 
 
@@ -448,9 +461,8 @@ def _provenance(
             for name, s in sorted(profile.sources.items())
         ],
         "known_gaps": [gap.model_dump() for gap in profile.known_gaps],
-        "walking_network": any(
-            m["tables"].get("walking_edges", {}).get("accepted_rows", 0) > 0 for m in manifests
-        ),
+        "walking_network": _has_network(about, manifests),
+        "detour_factor": profile.detour_factor or standard.parameter("detour_factor"),
         "feeds_provided": profile.provided_feeds,
         "feeds_missing": [feed for feed in FEEDS if feed not in profile.provided_feeds],
         "inputs": [
@@ -513,12 +525,22 @@ def _write_table(path: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> N
         pq.write_table(pa.Table.from_pylist(rows, schema=schema), temporary)
 
 
-def _dbt_vars(build: Build) -> dict[str, Any]:
+def _frozen(build: Build) -> dict[str, Any]:
     if not build.inputs.is_file():
         raise NotReady(
             f"{build.half_year}: the inputs of build {build.id} are not written down. Run the task `ready` first."
         )
-    frozen = json.loads(build.inputs.read_text(encoding="utf-8"))
+    frozen: dict[str, Any] = json.loads(build.inputs.read_text(encoding="utf-8"))
+    if frozen["provenance"]["profile_sha256"] != load_city(build.city).fingerprint():
+        raise BadInput(
+            f"{build.city}: the profile has changed since build {build.id} was begun; half of it would be of the old one. "
+            "Clear the run from its task `ready`."
+        )
+    return frozen
+
+
+def _dbt_vars(build: Build) -> dict[str, Any]:
+    frozen = _frozen(build)
     profile = load_city(build.city).profile
     previous = frozen["provenance"]["previous_release"]
     before = HalfYear.parse(build.half_year).previous
@@ -536,6 +558,7 @@ def _dbt_vars(build: Build) -> dict[str, Any]:
         "inputs": {name: ", ".join(map(_quoted, paths)) for name, paths in frozen["files"].items()},
         "access": {name: _quoted(str(path)) for name, path in access.files(build.access).items()},
         "walking_network": frozen["provenance"]["walking_network"],
+        "detour_factor": frozen["provenance"]["detour_factor"],
         "previous_release": str(build.home.releases / previous["half_year"] / str(previous["version"]))
         if previous
         else "",

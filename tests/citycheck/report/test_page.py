@@ -247,7 +247,7 @@ def test_the_walk_and_the_straight_line_are_held_side_by_side(full_build):
     """Two kinds pooled: 700 and 550 of 1,000 people; without a network there is nothing to hold."""
     text = Page(html_of(full_build)).text()
     assert "On foot and in a straight line" in text and "on foot, along the streets" in text
-    assert "70.0 55.0 15.0 1.30" in text
+    assert "70.0 55.0 15.0 1.29–1.31" in text
     text = Page(html_of(full_build, walking_network=False)).text()
     assert "On foot and in a straight line" not in text and "as the crow flies" in text
 
