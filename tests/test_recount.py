@@ -112,7 +112,7 @@ def prepare(city) -> None:
 
 
 def edges(city, to_metres) -> pd.DataFrame:
-    """The streets in metres: an end is where it lies, to 7 decimals, and a length that is not told is that of the line."""
+    """The streets in metres: an end is where it lies, to 7 decimals, and a length not told, or too short, is that of the line."""
     from shapely import from_wkb, transform
 
     degrees = from_wkb(city.walking_edges["geometry"].to_list())
@@ -124,7 +124,7 @@ def edges(city, to_metres) -> pd.DataFrame:
             "to_node": [tuple(np.round(line.coords[-1], 7)) for line in degrees],
             "length_m": [
                 max(
-                    line.length if np.isnan(told) else told,
+                    told if told >= 0.99 * line.length else line.length,
                     np.hypot(*np.subtract(line.coords[0], line.coords[-1])),
                 )
                 for told, line in zip(length_m, lines, strict=True)

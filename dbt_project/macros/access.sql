@@ -3,6 +3,17 @@
     coalesce({{ distance_m }} <= {{ radius_m }}, false)
 {%- endmacro %}
 
+{#- What counts, everywhere: a facility that operates, has its minimum size and stands where its kind may. -#}
+{% macro counts(facility_status) -%}
+    {{ facility_status }} = 'compliant'
+{%- endmacro %}
+
+{#- Radii of the tiers of the living circle, metres (tests/tier_radii_match_the_standard.sql).
+    A list, since the columns of a query must be known before it runs. -#}
+{% macro tier_radii_m() -%}
+    {{ return([300, 500, 1000]) }}
+{%- endmacro %}
+
 {#-
     What the index judges by, of the straight line's and the walk's (distances, or facilities): the walk where the city
     has a walking network, else the straight line.

@@ -74,7 +74,7 @@ def lake_schemas() -> dict[str, pa.Schema]:
         [("feed", text), ("table_name", text), ("reason_code", text), ("rows", pa.int64())]
     )
     schemas["previous_communities"] = schemas["communities"]
-    for table in ("buildings", "facilities"):
+    for table in ("communities", "buildings", "estates", "walking_edges", "facilities"):
         schemas[f"quarantined_{table}"] = schemas[table].append(pa.field("reason_codes", text))
     schemas["facility_matches"] = pa.schema(
         [(name, text) for name in ("facility_id", "other_facility_id", "canonical_facility_id")]

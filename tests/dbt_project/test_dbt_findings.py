@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,10 +23,9 @@ ACCESS = {
     ),
     "fragments": pa.schema(
         {
-            "component_id": pa.string(),
+            "edge_id": pa.string(),
             "edges": pa.int64(),
             "length_m": pa.float64(),
-            "edge_id": pa.string(),
             "is_usable": pa.bool_(),
         }
     ),
@@ -64,13 +64,21 @@ def area_m2(shape: Polygon) -> float:
     return float(in_metres(shape).area)
 
 
-def edge(code: str, ends: list[tuple[float, float]], length_m: float | None) -> dict[str, Any]:
-    return {"edge_id": code, "length_m": length_m, "geometry": shapely.LineString(ends).wkb}
+def edge(
+    code: str, ends: Sequence[tuple[float, float]], length_m: float | None, **nodes: str
+) -> dict[str, Any]:
+    return {"edge_id": code, "length_m": length_m, "geometry": shapely.LineString(ends).wkb, **nodes}
 
 
-def straight_m(*ends: tuple[float, float]) -> float:
-    (x0, x1), (y0, y1) = METRES.transform(*zip(*ends, strict=True))
-    return float(np.hypot(x1 - x0, y1 - y0))
+def drawn_m(*points: tuple[float, float]) -> float:
+    return float(np.hypot(*np.diff(METRES.transform(*zip(*points, strict=True)))).sum())
+
+
+def north_of(place: tuple[float, float], distance_m: float) -> tuple[float, float]:
+    """The place so many metres to the north on the plane."""
+    x, y = METRES.transform(*place)
+    lon, lat = METRES.transform(x, y + distance_m, direction="INVERSE")
+    return lon, lat
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +97,7 @@ def findings_of(tmp_path_factory: pytest.TempPathFactory, dbt: Callable[..., Bui
 
 
 FIRST, SECOND, THIRD = (WEST, SOUTH), (WEST + 0.001, SOUTH), (WEST + 0.002, SOUTH)
+LOOP = (FIRST, SECOND, (WEST + 0.001, SOUTH + 0.001), FIRST)
 OVERLAP = square(3.9, 0, 4, 1)
 ISLAND = square(1.4, 2.4, 1.6, 2.6)
 GAP = square(1, 2, 2, 3) - ISLAND
@@ -109,17 +118,18 @@ def planted(findings_of: Callable[..., Build]) -> Findings:
         unit("RING", RING, "K3"),  # its smaller hole is a sliver, its larger one is another county
         unit("CORE", square(7, 1, 8, 2), "K5"),
     ]
-    people = {"residents": 7, "dwellings": 1}
-    inside = [("D1", 4.5, 0.5), ("G1", 0.5, 2.5), ("G2", 2.5, 2.5), ("G3", 0.5, 3.5)]
-    inside += [("ISLAND", 1.5, 2.5), ("RING", 6.5, 2.5), ("CORE", 7.5, 1.5), ("outside", -2, 0.5)]
+    inside = [("D1", 4.5, 0.5, 7), ("G1", 0.5, 2.5, 7), ("G2", 2.5, 2.5, 7), ("G3", 0.5, 3.5, 7)]
+    inside += [("ISLAND", 1.5, 2.5, 7), ("RING", 6.5, 2.5, 7), ("CORE", 7.5, 1.5, 7)]
+    inside += [("outside", -2, 0.5, 10), ("outside, few", -2, 0.5, 9)]
     city.tables["buildings"] += [
         {
             "building_id": f"in {code}",
             "lon": WEST + UNIT_DEGREES * east,
             "lat": SOUTH + UNIT_DEGREES * north,
-            **people,
+            "residents": residents,
+            "dwellings": 1,
         }
-        for code, east, north in inside
+        for code, east, north, residents in inside
     ]
     places = [("F08-near", -0.5, 0.5), ("F08-sea", 60, 1), ("F08-in", 0.5, 0.5)]
     city.tables["facilities"] += [
@@ -141,12 +151,26 @@ def planted(findings_of: Callable[..., Build]) -> Findings:
         {"lon": 0.0, "lat": 0.0, "reason_codes": "zero_coordinates;missing_key"},
         {"building_id": "far", "lon": 10.0, "lat": 10.0, "residents": 3, "reason_codes": "out_of_city"},
     ]
-    length_m = straight_m(FIRST, SECOND)
+    city.tables["quarantined_communities"] = [
+        {"community_id": "torn", "geometry": b"no outline", "reason_codes": "invalid_geometry;missing_value"}
+    ]
+    city.tables["quarantined_estates"] = [
+        {"estate_id": "away", "lon": 10.0, "lat": 10.0, "reason_codes": "out_of_city"}
+    ]
+    city.tables["quarantined_walking_edges"] = [
+        {"edge_id": "no line", "reason_codes": "invalid_geometry"},
+        {"edge_id": "abroad", "reason_codes": "out_of_city"},  # an extract may be larger than the city
+    ]
+    length_m = drawn_m(FIRST, SECOND)
     city.tables["walking_edges"] = [
         edge("told", (FIRST, SECOND), None),
         edge("short", (FIRST, SECOND), 0.98 * length_m),
         edge("rounded", (FIRST, SECOND), 0.9901 * length_m),
         edge("longer", (SECOND, THIRD), 2 * length_m),
+        edge("loop", LOOP, 4.0),
+        edge("loop, told", LOOP, drawn_m(*LOOP)),
+        edge("to N", (FIRST, SECOND), None, to_node="N"),
+        edge("from N", (north_of(SECOND, 0.9), THIRD), None, from_node="N"),
     ]
     build = findings_of(
         city,
@@ -156,7 +180,8 @@ def planted(findings_of: Callable[..., Build]) -> Findings:
             {"point_type": "facility", "point_id": "F08-sea", "distance_m": None},
         ],
         fragments=[
-            {"component_id": "alone", "edges": 2, "length_m": 70.5, "edge_id": "longer", "is_usable": False}
+            {"edge_id": "longer", "edges": 2, "length_m": 70.5, "is_usable": False},
+            {"edge_id": "loop", "edges": 1, "length_m": 1000.0, "is_usable": True},
         ],
     )
     return build.rows(
@@ -169,15 +194,21 @@ def test_every_planted_finding_is_told_and_no_other(planted: Findings) -> None:
     c2, c8, d1 = square(1, 0, 2, 1), square(3, 1, 4, 2), OVERLAP
     expected = [
         ("building_not_snapped", "building", "B1-00", None, "K1", 250.5, "m"),
-        ("building_outside_units", "building", "in outside", None, None, 7, "residents"),
-        ("edge_shorter_than_line", "network", "short", None, None, 0.02 * straight_m(FIRST, SECOND), "m"),
+        ("building_outside_units", "building", "in outside", None, None, 10, "residents"),
+        ("building_outside_units", "building", "in outside, few", None, None, None, "residents"),
+        ("edge_shorter_than_line", "network", "loop", None, None, drawn_m(*LOOP) - 4, "m"),
+        ("edge_shorter_than_line", "network", "short", None, None, 0.02 * drawn_m(FIRST, SECOND), "m"),
         ("facility_not_snapped", "facility", "F08-sea", None, None, None, "m"),
         ("facility_out_of_reach", "facility", "F08-sea", None, None, 3000, "m"),
         ("facility_outside_units", "facility", "F08-near", None, None, None, None),
         ("facility_outside_units", "facility", "F08-sea", None, None, None, None),
         ("gap_between_units", "community", "C5", "C5|C6|C7|G1|G2|G3|ISLAND", "K2", area_m2(GAP), "m2"),
-        ("network_fragment", "network", "alone", "longer", None, 70.5, "m"),
+        ("invalid_geometry", "community", "torn", "quarantined_communities.csv:1", None, None, None),
+        ("invalid_geometry", "network", "no line", "quarantined_walking_edges.csv:1", None, None, None),
+        ("network_disconnected", "network", "loop", None, None, 1000, "m"),
+        ("network_fragment", "network", "longer", None, None, 70.5, "m"),
         ("out_of_city", "building", "far", "quarantined_buildings.csv:2", None, None, None),
+        ("out_of_city", "estate", "away", "quarantined_estates.csv:1", None, None, None),
         ("polygon_repaired", "community", "C2", None, "K1", area_m2(c2), "m2"),
         ("swapped_coordinates", "facility", "held", "quarantined_facilities.csv:1", None, None, None),
         ("unit_without_people", "community", "C8", None, "K2", area_m2(c8), "m2"),
@@ -200,7 +231,13 @@ def test_every_planted_finding_is_told_and_no_other(planted: Findings) -> None:
 
 
 def test_a_finding_can_be_looked_at_on_a_map(planted: Findings) -> None:
-    places = {(code, subject): shapely.Point(lon, lat) for code, _, _, subject, *_, lon, lat in planted}
+    nowhere = {subject for *_, subject, _, _, _, _, lon, _ in planted if lon is None}
+    assert nowhere == {"torn", "no line"}
+    places = {
+        (code, subject): shapely.Point(lon, lat)
+        for code, _, _, subject, *_, lon, lat in planted
+        if subject not in nowhere
+    }
     assert GAP.contains(places["gap_between_units", "C5"])
     assert OVERLAP.contains(places["units_overlap", "C4"])
     assert places["edge_shorter_than_line", "short"].distance(shapely.Point((WEST + 0.0005, SOUTH))) < 1e-5
@@ -216,6 +253,26 @@ def test_a_finding_of_severity_error_stops_the_build_with_its_ids(dbt: Callable[
     test = "no_finding_of_severity_error_int_place_findings_"
     with pytest.raises(AssertionError, match="duplicate_unit C1 and D1; duplicate_unit C7 and D2"):
         dbt(city, "--indirect-selection", "empty", "--select", f"+int_place_findings {test}")
+
+
+def test_a_node_that_lies_in_two_places_stops_the_build_with_its_name(dbt: Callable[..., Build]) -> None:
+    """Of an edge whose first and last node are exchanged, both are told; what is less than a metre apart is not."""
+    city = SmallCity()
+    city.tables["walking_edges"] = [
+        edge("E1", (FIRST, SECOND), None, from_node="A", to_node="B"),
+        edge("E2", (SECOND, THIRD), None, from_node="B", to_node="C"),
+        edge("E3", (north_of(SECOND, 0.98), north_of(THIRD, 0.98)), None, from_node="B", to_node="C"),
+        edge("E4", (THIRD, FIRST), None, from_node="D", to_node="E"),
+        edge("E5", (FIRST, north_of(THIRD, 1.02)), None, from_node="E", to_node="D"),
+        edge("E6", LOOP, None, from_node="F", to_node="F"),
+        edge("E7", (FIRST, SECOND), None, from_node="H", to_node="G"),
+        edge("E8", (FIRST, SECOND), None, from_node="G", to_node="H"),
+    ]
+    test = "no_finding_of_severity_error_int_place_findings_"
+    with pytest.raises(AssertionError) as stopped:
+        dbt(city, "--indirect-selection", "empty", "--select", f"+int_place_findings {test}")
+    told = re.findall(r"node_in_two_places (\w) and (\w+)", str(stopped.value))
+    assert list(dict.fromkeys(told)) == [("D", "E4"), ("G", "E7"), ("H", "E7")]
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@ with
 
 counting as (
     select * from {{ ref('int_facilities') }}
-    where facility_status = 'compliant'
+    where {{ counts('facility_status') }}
 ),
 
 kinds as (

@@ -41,6 +41,7 @@ final as (
         kind_access.area_id,
         kind_access.kind_code,
         '{{ "network" if var("walking_network") else "detour_factor" }}' as network_basis,
+        cast({{ var('detour_factor') }} as double) as detour_factor,
         case
             when area_walks.walks > 0
                 then cast(100.0 * area_walks.walks_on_network / area_walks.walks as double)

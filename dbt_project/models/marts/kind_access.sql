@@ -43,10 +43,13 @@ points as (
     select
         demand_access.*,
         demand_points.residents,
-        case when demand_access.target_population is not null then demand_points.residents end as residents_known
+        case when demand_access.target_population is not null then demand_points.residents end as residents_known,
+        not_snapped.point_id is null as is_snapped
     from demand_access
     inner join demand_points
         on demand_points.building_id = demand_access.building_id
+    left join not_snapped
+        on not_snapped.point_id = demand_access.building_id
 ),
 
 community_sums as (
@@ -61,11 +64,11 @@ community_sums as (
         sum(case when is_covered_network then target_population else 0 end) as covered_population_network,
         sum(residents) as residents,
         sum(residents_known) as residents_known,
-        {%- for limit_m in [300, 500, 1000] %}
-        sum(case when {{ is_within('nearest_counting_distance_m', limit_m) }} then residents else 0 end)
-            as residents_within_{{ limit_m }}_m,
-        sum(case when {{ is_within('nearest_facility_distance_m', limit_m) }} then residents else 0 end)
-            as residents_any_within_{{ limit_m }}_m,
+        {%- for radius_m in tier_radii_m() %}
+        sum(case when {{ is_within('nearest_counting_distance_m', radius_m) }} then residents else 0 end)
+            as residents_within_{{ radius_m }}_m,
+        sum(case when {{ is_within('nearest_facility_distance_m', radius_m) }} then residents else 0 end)
+            as residents_any_within_{{ radius_m }}_m,
         {%- endfor %}
         min(nearest_counting_distance_m) as nearest_counting_distance_m
     from points
@@ -93,17 +96,22 @@ point_measures as (
         kind_code,
         'distance' as measure,
         cast(ceil(nearest_counting_distance_m) as bigint) as measured,
-        residents
+        target_population
     from points
     union all
+    -- who has one by straight line and no walk to it has the worst detour; an estimated walk says nothing of detours
     select
         community_id,
         kind_code,
         'detour' as measure,
         cast(round(100 * nearest_counting_network_m / nearest_counting_euclidean_m) as bigint) as measured,
-        residents
+        target_population
     from points
-    where network_basis = 'network' and nearest_counting_euclidean_m > 0
+    where
+        {{ headline('false', 'true') }}
+        and is_snapped
+        and coalesce(network_basis, 'network') = 'network'
+        and nearest_counting_euclidean_m > 0
 ),
 
 community_measures as (
@@ -112,8 +120,9 @@ community_measures as (
         kind_code,
         measure,
         measured,
-        sum(residents) as residents
+        sum(target_population) as target_population
     from point_measures
+    where target_population > 0
     group by community_id, kind_code, measure, measured
 ),
 
@@ -124,7 +133,7 @@ area_measures as (
         community_measures.kind_code,
         community_measures.measure,
         community_measures.measured,
-        sum(community_measures.residents) as residents
+        sum(community_measures.target_population) as target_population
     from community_areas
     inner join community_measures
         on community_measures.community_id = community_areas.community_id
@@ -136,16 +145,16 @@ area_measures as (
         community_measures.measured
 ),
 
--- the residents served best come first; residents out of reach are the last, and have no distance
+-- the people served best come first; those out of reach are the last, and have no distance
 cumulative_measures as (
     select
         *,
-        sum(residents) over (
+        sum(target_population) over (
             partition by area_level, area_id, kind_code, measure
             order by measured nulls last
             rows between unbounded preceding and current row
-        ) as residents_so_far,
-        sum(residents) over (partition by area_level, area_id, kind_code, measure) as residents_in_all
+        ) as people_so_far,
+        sum(target_population) over (partition by area_level, area_id, kind_code, measure) as people_in_all
     from area_measures
 ),
 
@@ -154,14 +163,13 @@ quantiles as (
         area_level,
         area_id,
         kind_code,
-        min(case when measure = 'distance' and 2 * residents_so_far >= residents_in_all then measured end)
+        min(case when measure = 'distance' and 2 * people_so_far >= people_in_all then measured end)
             as median_distance_m,
-        min(case when measure = 'distance' and 10 * residents_so_far >= 9 * residents_in_all then measured end)
+        min(case when measure = 'distance' and 10 * people_so_far >= 9 * people_in_all then measured end)
             as p90_distance_m,
-        min(case when measure = 'detour' and 2 * residents_so_far >= residents_in_all then measured end) / 100.0
+        min(case when measure = 'detour' and 2 * people_so_far >= people_in_all then measured end) / 100.0
             as median_detour_ratio
     from cumulative_measures
-    where residents_in_all > 0
     group by area_level, area_id, kind_code
 ),
 
@@ -170,7 +178,7 @@ community_facilities as (
         community_id,
         kind_code,
         count(*) as facilities,
-        {{ count_where("facility_status = 'compliant'") }} as facilities_counting,
+        {{ count_where(counts('facility_status')) }} as facilities_counting,
         {{ exact_sum('floor_area_m2') }} as floor_area_m2,
         {{ exact_sum('land_area_m2') }} as land_area_m2,
         sum(capacity) as capacity
@@ -201,9 +209,9 @@ area_sums as (
         coalesce(sum(community_sums.covered_population_if_unverified), 0) as covered_population_if_unverified,
         coalesce(sum(community_sums.covered_population_euclidean), 0) as covered_population_euclidean,
         coalesce(sum(community_sums.covered_population_network), 0) as covered_population_network,
-        {%- for limit_m in [300, 500, 1000] %}
-        coalesce(sum(community_sums.residents_within_{{ limit_m }}_m), 0) as residents_within_{{ limit_m }}_m,
-        coalesce(sum(community_sums.residents_any_within_{{ limit_m }}_m), 0) as residents_any_within_{{ limit_m }}_m,
+        {%- for radius_m in tier_radii_m() %}
+        coalesce(sum(community_sums.residents_within_{{ radius_m }}_m), 0) as residents_within_{{ radius_m }}_m,
+        coalesce(sum(community_sums.residents_any_within_{{ radius_m }}_m), 0) as residents_any_within_{{ radius_m }}_m,
         {%- endfor %}
         min(community_sums.nearest_counting_distance_m) as nearest_counting_distance_m,
         coalesce(sum(community_facilities.facilities), 0) as facilities,
@@ -267,20 +275,20 @@ final as (
         {%- endfor %}
         cast(case when judged.is_group_known then judged.covered_population_if_unverified end as bigint)
             as covered_population_if_unverified,
-        {%- for limit_m in [300, 500, 1000] %}
-        cast(judged.residents_within_{{ limit_m }}_m as bigint) as residents_within_{{ limit_m }}_m,
-        cast(judged.residents_any_within_{{ limit_m }}_m as bigint) as residents_any_within_{{ limit_m }}_m,
+        {%- for radius_m in tier_radii_m() %}
+        cast(judged.residents_within_{{ radius_m }}_m as bigint) as residents_within_{{ radius_m }}_m,
+        cast(judged.residents_any_within_{{ radius_m }}_m as bigint) as residents_any_within_{{ radius_m }}_m,
         {%- endfor %}
         cast(judged.facilities as bigint) as facilities,
         cast(judged.facilities_counting as bigint) as facilities_counting,
         judged.floor_area_m2,
         judged.land_area_m2,
         cast(judged.capacity as bigint) as capacity,
-        cast(quantiles.median_distance_m as double) as median_distance_m,
-        cast(quantiles.p90_distance_m as double) as p90_distance_m,
+        cast(case when judged.is_group_known then quantiles.median_distance_m end as double) as median_distance_m,
+        cast(case when judged.is_group_known then quantiles.p90_distance_m end as double) as p90_distance_m,
         area_nearest.nearest_counting_facility_id,
         judged.nearest_counting_distance_m,
-        cast(quantiles.median_detour_ratio as double) as median_detour_ratio,
+        cast(case when judged.is_group_known then quantiles.median_detour_ratio end as double) as median_detour_ratio,
         cast(judged.points_not_snapped as bigint) as points_not_snapped,
         provision.provision_value,
         provision.provision_unit,

@@ -54,10 +54,10 @@ not_snapped as (
 
 fragments as (
     select
-        'network_fragment' as finding_code,
+        case when is_usable then 'network_disconnected' else 'network_fragment' end as finding_code,
         'network' as subject_type,
-        component_id as subject_id,
-        edge_id as other_id,
+        edge_id as subject_id,
+        cast(null as varchar) as other_id,
         cast(null as varchar) as county_id,
         lon,
         lat,
@@ -87,7 +87,8 @@ final as (
         findings.measure,
         findings.measure_unit
     from findings
-    inner join {{ ref('spatial_checks') }} as spatial_checks
+    -- a code that the standard does not list fails the contract, instead of being left out
+    left join {{ ref('spatial_checks') }} as spatial_checks
         on findings.finding_code = spatial_checks.finding_code
 )
 

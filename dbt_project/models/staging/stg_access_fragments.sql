@@ -13,10 +13,9 @@ edges as (
 
 final as (
     select
-        source.component_id,
+        source.edge_id,
         source.edges,
         source.length_m,
-        source.edge_id,
         {{ geometry_x('edges.middle') }} as lon,
         {{ geometry_y('edges.middle') }} as lat,
         source.is_usable

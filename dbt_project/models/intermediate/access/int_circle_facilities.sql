@@ -4,7 +4,7 @@ with
 
 facilities as (
     select * from {{ ref('int_facilities') }}
-    where facility_status = 'compliant'
+    where {{ counts('facility_status') }}
 ),
 
 kinds as (

@@ -19,7 +19,7 @@ possible as (
         *,
         'possible' as facility_class
     from facilities
-    where facility_status in ('compliant', 'unverified')
+    where {{ counts('facility_status') }} or facility_status = 'unverified'
 ),
 
 counting as (
@@ -27,7 +27,7 @@ counting as (
         *,
         'counting' as facility_class
     from facilities
-    where facility_status = 'compliant'
+    where {{ counts('facility_status') }}
 ),
 
 counting_supermarkets as (
@@ -35,7 +35,7 @@ counting_supermarkets as (
         *,
         'counting_supermarket' as facility_class
     from facilities
-    where facility_status = 'compliant' and kind_code = 'F15' and subtype = 'supermarket'
+    where {{ counts('facility_status') }} and kind_code = 'F15' and subtype = 'supermarket'
 ),
 
 closed as (

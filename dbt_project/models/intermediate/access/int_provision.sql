@@ -11,7 +11,7 @@ community_groups as (
 -- of a facility inside another one of its kind, the amount is the other one's already
 measures as (
     select * from {{ ref('int_kind_measures') }}
-    where host_status is null
+    where not is_inside_another
 ),
 
 indicators as (

@@ -12,24 +12,27 @@ community_areas as (
 measures as (
     select * from {{ ref('int_kind_measures') }}
     where
-        facility_status = 'compliant'
-        and coalesce(host_status <> 'compliant', true)
+        {{ counts('facility_status') }}
+        and not is_inside_counting
 ),
 
 catchment_sums as (
     select
         facility_id,
-        sum(target_population) as target_population
+        sum(target_population) as target_population,
+        {{ reaches_share('sum(residents_known)', 'sum(residents)', 'indicator_min_coverage') }} as is_group_known
     from catchments
     group by facility_id
 ),
 
--- first step: what the facility has for each person in its catchment
+-- first step: what the facility has for each person in its catchment; not known where too few of them are
 ratios as (
     select
         measures.facility_id,
-        measures.amount is not null as is_known,
-        cast(measures.amount as double) / catchment_sums.target_population as amount_per_head
+        case
+            when catchment_sums.is_group_known
+                then cast(measures.amount as double) / catchment_sums.target_population
+        end as amount_per_head
     from measures
     inner join catchment_sums
         on measures.facility_id = catchment_sums.facility_id
@@ -44,7 +47,7 @@ final as (
         catchments.kind_code,
         {{ exact_sum('ratios.amount_per_head * catchments.target_population') }} as supply,
         count(distinct ratios.facility_id) as facilities_in_reach,
-        count(distinct case when ratios.is_known then ratios.facility_id end) as facilities_known
+        count(distinct case when ratios.amount_per_head is not null then ratios.facility_id end) as facilities_known
     from catchments
     inner join ratios
         on catchments.facility_id = ratios.facility_id

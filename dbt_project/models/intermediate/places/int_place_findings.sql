@@ -46,9 +46,20 @@ stated_edges as (
 ),
 
 walking_edges as (
+    -- not the lines, which are long
     select
-        *,
-        {{ geometry_unprojected(geometry_point('(x_min_m + x_max_m) / 2', '(y_min_m + y_max_m) / 2')) }} as place
+        edge_id,
+        from_node,
+        to_node,
+        length_m,
+        start_x_m,
+        start_y_m,
+        end_x_m,
+        end_y_m,
+        x_min_m,
+        y_min_m,
+        x_max_m,
+        y_max_m
     from {{ ref('stg_walking_edges') }}
 ),
 
@@ -135,7 +146,9 @@ buildings_outside_units as (
         cast(null as varchar) as county_id,
         buildings.lon,
         buildings.lat,
-        cast(buildings.residents as double) as measure,
+        -- the list is published, and a handful of people in one building is nobody's business
+        cast(case when buildings.residents >= {{ scoring('population_n_min') }} then buildings.residents end as double)
+            as measure,
         'residents' as measure_unit
     from buildings
     left join demand_points
@@ -175,8 +188,9 @@ facilities_out_of_reach as (
 ),
 
 -- reasons of the feed gate that are a finding about a place
+-- that an extract of streets is larger than the city is no finding
 held_back as (
-    select
+    select distinct
         spatial_checks.finding_code,
         quarantined_places.place_type as subject_type,
         coalesce(quarantined_places.place_id, quarantined_places.place_row) as subject_id,
@@ -189,24 +203,90 @@ held_back as (
     from quarantined_places
     inner join spatial_checks
         on concat(';', quarantined_places.reason_codes, ';') like concat('%;', spatial_checks.finding_code, ';%')
+    where not (quarantined_places.place_type = 'network' and spatial_checks.finding_code = 'out_of_city')
 ),
 
--- an edge that was stated too short is as long as the straight line
+-- an edge that was stated too short is as long as it is drawn
 short_edges as (
     select
         'edge_shorter_than_line' as finding_code,
-        'network' as subject_type,
         walking_edges.edge_id as subject_id,
         cast(null as varchar) as other_id,
-        cast(null as varchar) as county_id,
-        {{ geometry_x('walking_edges.place') }} as lon,
-        {{ geometry_y('walking_edges.place') }} as lat,
-        walking_edges.length_m - stated_edges.length_m as measure,
-        'm' as measure_unit
+        walking_edges.edge_id,
+        walking_edges.length_m - stated_edges.length_m as measure
     from walking_edges
     inner join stated_edges
         on walking_edges.edge_id = stated_edges.edge_id
     where stated_edges.length_m < (1 - {{ scoring('edge_shortfall_max') }}) * walking_edges.length_m
+),
+
+line_ends as (
+    select
+        from_node as node_id,
+        edge_id,
+        start_x_m as x_m,
+        start_y_m as y_m
+    from walking_edges
+    union all
+    select
+        to_node as node_id,
+        edge_id,
+        end_x_m as x_m,
+        end_y_m as y_m
+    from walking_edges
+),
+
+-- the diagonal of the box around them: how far apart they are where they lie in two places, and never less
+nodes as (
+    select
+        node_id,
+        min(edge_id) as edge_id,
+        sqrt(power(max(x_m) - min(x_m), 2) + power(max(y_m) - min(y_m), 2)) as spread_m
+    from line_ends
+    group by node_id
+),
+
+-- whoever walks there would be carried from one place to the other
+nodes_in_two_places as (
+    select
+        'node_in_two_places' as finding_code,
+        node_id as subject_id,
+        edge_id as other_id,
+        edge_id,
+        spread_m as measure
+    from nodes
+    where spread_m > {{ scoring('node_spread_max_m') }}
+),
+
+network_defects as (
+    select * from short_edges
+    union all
+    select * from nodes_in_two_places
+),
+
+network_defects_placed as (
+    select
+        network_defects.*,
+        {{ geometry_unprojected(geometry_point(
+            '(walking_edges.x_min_m + walking_edges.x_max_m) / 2', '(walking_edges.y_min_m + walking_edges.y_max_m) / 2'
+        )) }} as place
+    from network_defects
+    inner join walking_edges
+        on network_defects.edge_id = walking_edges.edge_id
+),
+
+defects_of_the_network as (
+    select
+        finding_code,
+        'network' as subject_type,
+        subject_id,
+        other_id,
+        cast(null as varchar) as county_id,
+        {{ geometry_x('place') }} as lon,
+        {{ geometry_y('place') }} as lat,
+        measure,
+        'm' as measure_unit
+    from network_defects_placed
 ),
 
 final as (
@@ -226,7 +306,7 @@ final as (
     union all
     select * from held_back
     union all
-    select * from short_edges
+    select * from defects_of_the_network
 )
 
 select * from final

@@ -14,11 +14,14 @@ operating as (
     where operating_status = 'operating'
 ),
 
+outer_facilities as (
+    select * from {{ ref('int_outer_facilities') }}
+),
+
 measures as (
     select
         indicators.indicator_code,
         operating.facility_id,
-        operating.host_facility_id,
         operating.community_id,
         operating.county_id,
         case indicators.summed_measure
@@ -33,6 +36,20 @@ measures as (
         on indicator_kinds.kind_code = operating.kind_code
 ),
 
+-- the area of a facility inside another one of the same indicator is part of that one's
+inside as (
+    select distinct
+        measures.indicator_code,
+        measures.facility_id
+    from measures
+    inner join outer_facilities
+        on measures.facility_id = outer_facilities.facility_id
+    inner join measures as around
+        on
+            outer_facilities.outer_facility_id = around.facility_id
+            and measures.indicator_code = around.indicator_code
+),
+
 final as (
     select
         measures.indicator_code,
@@ -41,13 +58,11 @@ final as (
         measures.county_id,
         measures.amount
     from measures
-    -- the area of a facility inside another one of the same indicator is part of its host's
-    left join measures as hosts
+    left join inside
         on
-            measures.indicator_code = hosts.indicator_code
-            and measures.host_facility_id = hosts.facility_id
-            and measures.facility_id <> hosts.facility_id
-    where hosts.facility_id is null
+            measures.indicator_code = inside.indicator_code
+            and measures.facility_id = inside.facility_id
+    where inside.facility_id is null
 )
 
 select * from final
