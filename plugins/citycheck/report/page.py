@@ -123,7 +123,7 @@ REASONS = {
     "outside_coverage": Words("不在来源覆盖的时间内", "Outside the time that the sources cover"),
     "time_order": Words("时间先后矛盾", "Times in an impossible order"),
     "future_time": Words("时间晚于来源写入时间", "A time later than the source could know"),
-    "invalid_geometry": Words("边界无效", "An invalid boundary"),
+    "invalid_geometry": Words("边界或线形无效", "An invalid boundary or line"),
 }
 
 
