@@ -17,7 +17,7 @@ export GX_ANALYTICS_ENABLED := false
 export AIRFLOW__USAGE_DATA_COLLECTION__ENABLED := False
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up down test test-cities test-fast bench-feeds bench-access lint format lock clean
+.PHONY: help setup setup-dev demo up down test test-cities test-fast bench-feeds bench-access bench-graphs lint format lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ bench-feeds: setup ## Time a large delivery from CSV to the lake; ROWS=10000000 
 
 bench-access: setup $(PEERS)/peers.stamp ## Time who reaches what beside geopandas, PostGIS, pandana …; QUICK=1 for a 50th; PARTS="circles growth"
 	@$(PY) -m bench.access --peers $(PEERS)/bin/python $(if $(filter 1,$(QUICK)),--quick) $(if $(PARTS),--parts $(PARTS)) $(if $(JSON),--json $(JSON))
+
+bench-graphs: $(PEERS)/peers.stamp ## Time the libraries that were weighed for walking distances; NODES="100000 1000000"
+	@$(PEERS)/bin/python bench/graph_libraries.py $(NODES)
 
 lint: setup-dev ## Check style (ruff, sqlfluff) and types (mypy)
 	$(PY) -m ruff check .
