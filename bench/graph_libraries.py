@@ -1,9 +1,9 @@
 """Which library finds, for every node of a street network, the nearest place of each of 20 kinds?
 
 `make bench-graphs NODES="100000 1000000"`, or this file with an environment that has scipy, pandana, cityseer, igraph and
-networkit (those that are absent are left out). Each runs in a process of its own on the same street grid: blocks of 60 to 140 m, every
-tenth street missing; one place of a kind per 250 nodes; a limit of 3 km. Seconds are processor seconds of all threads, at
-most 180: they depend less on what else the machine does. Exact is what a plain Dijkstra says of 200 nodes.
+networkit (those that are absent are left out). Each runs in a process of its own on the same street grid: blocks of 60 to
+140 m, every tenth street missing; one place of a kind per 250 nodes; a limit of 3 km. Seconds are processor seconds of all
+threads, at most 180: they depend less on what else the machine does. Exact is what a plain Dijkstra says of 200 nodes.
 """
 
 from __future__ import annotations

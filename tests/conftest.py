@@ -38,6 +38,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         asked = set(getattr(item, "fixturenames", ()))
         builds = "dbt_project" in item.path.parts and {"build", "dbt"} & asked
+        if "dbt_project" in item.path.parts:
+            item.add_marker(pytest.mark.dbt)
         if builds or {"project", "town", "desk", "gate", "mapped"} & asked:
             item.add_marker(pytest.mark.slow)
 

@@ -34,6 +34,7 @@ points as (
         lon,
         lat
     from {{ ref('int_facilities') }}
+    where operating_status = 'operating'
 ),
 
 not_snapped as (
