@@ -240,9 +240,8 @@ def nearest(
     A group is a list of rows of `places`; of equally near places the first in the group is taken. What is not snapped
     is not reached.
     """
-    found = Nearest(
-        np.full((len(points), len(groups)), np.inf), np.full((len(points), len(groups)), -1, dtype=np.int32)
-    )
+    shape = len(groups), len(points)  # a group after the other, as they are found
+    found = Nearest(np.full(shape, np.inf).T, np.full(shape, -1, dtype=np.int32).T)
     members = [np.asarray(group, dtype=np.int64) for group in groups]
     first_like = _first_like(members)
     snapped = np.flatnonzero(points.edge >= 0)
