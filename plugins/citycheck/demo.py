@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -263,11 +264,13 @@ def _quarantined(found: list[Released]) -> Table:
     }
     tables = sorted({key[0] for key in counts})
     table = Table(
-        title=f"Quarantined rows and why / 被隔离的行及原因 · {' | '.join(r.half_year for r in shown)}"
+        title=f"Quarantined rows and why / 被隔离的行及原因 · {' | '.join(r.half_year for r in shown)}",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
     )
-    table.add_column("reason 原因")
+    table.add_column("reason 原因", no_wrap=True)
     for name in tables:
-        table.add_column(name, justify="right")
+        table.add_column(name.replace("_", "_\n"), justify="right")
     for reason in sorted({key[1] for key in counts}):
         cells = [
             " | ".join(str(counts.get((name, reason, r.half_year), 0)) for r in shown) for name in tables
