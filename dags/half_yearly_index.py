@@ -23,7 +23,7 @@ bytes, and what is released already from the same inputs is skipped.
 |---|---|---|
 | `ready` | writes down exactly which deliveries, standard and code the build is made from | a feed has nothing accepted: run its `ingest_…` DAG for the half-year |
 | `places` | dbt builds and tests all that does not hang on who reaches what; returns the counties | a model or a test failed: the log names it; correct it and clear the task |
-| `access` | one task a county: who reaches what, by straight line and on foot | the log names the county and what is wrong with its streets; the other counties stay done |
+| `access` | one task a county (one in all where the city has no streets): who reaches what, by straight line and on foot | the log names the county and what is wrong with its streets; the other counties stay done |
 | `dbt_build` | dbt builds and tests the rest; its log and its return value list each node | a model or a test failed: the log names it; correct it and clear the task |
 | `gate` | checks every mart with Great Expectations | a mart is not plausible: open Data Docs; if the data is wrong, ingest it again |
 | `stage` | writes the complete bundle aside | a disk is full: free space and clear the task |
@@ -75,20 +75,21 @@ def half_yearly_index() -> None:
         return {"city": city, "half_year": half_year, "id": build.id}
 
     @task(execution_timeout=OF_A_LARGE_CITY)
-    def places(build: dict[str, str]) -> list[str]:
+    def places(build: dict[str, str]) -> list[list[str]]:
         from citycheck.steps import index
 
         return index.build_places(index.Build(**build))
 
     # Two at a time, since each holds its county in memory and uses all processors for what takes longest.
-    @task(map_index_template="{{ county }}", max_active_tis_per_dagrun=2, execution_timeout=OF_A_LARGE_CITY)
-    def access(build: dict[str, str], county: str) -> dict[str, int]:
+    @task(map_index_template="{{ named }}", max_active_tis_per_dagrun=2, execution_timeout=OF_A_LARGE_CITY)
+    def access(build: dict[str, str], counties: list[str]) -> dict[str, int]:
         from airflow.sdk import get_current_context
 
         from citycheck.steps import index
 
-        get_current_context()["county"] = county  # how the UI names the task
-        return index.measure_access(index.Build(**build), county)
+        # How the UI names the task; a name has room for 250 characters.
+        get_current_context()["named"] = counties[0] if len(counties) == 1 else f"{len(counties)} counties"
+        return index.measure_access(index.Build(**build), counties)
 
     @task(execution_timeout=OF_A_LARGE_CITY)
     def dbt_build(build: dict[str, str]) -> list[dict[str, Any]]:
@@ -118,7 +119,7 @@ def half_yearly_index() -> None:
         )
 
     build = ready()
-    measured = access.partial(build=build).expand(county=places(build))
+    measured = access.partial(build=build).expand(counties=places(build))
     measured >> dbt_build(build) >> gate(build) >> stage(build) >> publish(build)
 
 
