@@ -13,9 +13,9 @@ OF_A_LARGE_CITY = timedelta(hours=2)
 ABOUT = """
 ### From the lake to the release
 
-Runs when all four feeds of a half-year have been accepted: their assets start it. The run of the schedule, at the
-half-year's end, is there for backfills; it skips itself when the feeds are not there yet. A build never touches what is published; the same inputs give the same
-bytes, and what is released already from the same inputs is skipped.
+Runs when all four feeds of a half-year have been accepted: their assets start it. The run of the schedule, at its end, is
+there for backfills and skips itself while feeds are missing. A build never touches what is published; the same inputs
+give the same bytes, and what is released already from them is skipped.
 
 **When a task is red**, its log ends in one sentence that names what is wrong and the remedy.
 
@@ -57,9 +57,7 @@ def half_yearly_index() -> None:
         city, half_year = run_of(context)
         by_itself = context["dag_run"].run_type in ("scheduled", "asset_triggered")
         if by_itself and not index.is_over(city, half_year, datetime.now(UTC)):
-            raise AirflowSkipException(
-                f"{city}: {half_year} is not over; what its feeds have brought so far is kept."
-            )
+            raise AirflowSkipException(f"{city}: {half_year} is not over; what its feeds brought is kept.")
         try:
             build = index.freeze(city, half_year)
         except NotReady as missing:
@@ -87,8 +85,8 @@ def half_yearly_index() -> None:
 
         from citycheck.steps import index
 
-        # How the UI names the task; a name has room for 250 characters.
-        get_current_context()["named"] = counties[0] if len(counties) == 1 else f"{len(counties)} counties"
+        # How the UI names the task, which has room for 250 characters.
+        get_current_context()["named"] = f"{len(counties)} counties" if counties[1:] else counties[0]
         return index.measure_access(index.Build(**build), counties)
 
     @task(execution_timeout=OF_A_LARGE_CITY)
