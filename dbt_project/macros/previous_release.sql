@@ -1,6 +1,6 @@
 {#-
     A table of the previous half-year's release (var previous_release, its folder), as a subquery with the columns
-    {name: type}. Without a previous release the same columns, and no row.
+    {name: type}. Without a previous release the same columns, and no row; a column that it did not have yet is null.
 -#}
 {% macro previous_release_table(table, columns) -%}
     {%- set folder = var('previous_release') -%}
@@ -10,11 +10,23 @@
             cast({{ column if folder else 'null' }} as {{ type }}) as {{ column }}{{ ',' if not loop.last }}
             {%- endfor %}
         {%- if folder %}
-        from {{ parquet_file(folder ~ '/tables/' ~ table ~ '.parquet') }}
+        from {{ parquet_columns(folder ~ '/tables/' ~ table ~ '.parquet', columns) }}
         {%- else %}
         where false
         {%- endif %}
     )
+{%- endmacro %}
+
+{#- A parquet file as a relation that has the columns {name: type}: null where the file does not. -#}
+{% macro parquet_columns(path, columns) -%}{{ return(adapter.dispatch('parquet_columns')(path, columns)) }}{%- endmacro %}
+{% macro default__parquet_columns(path, columns) -%}{{ parquet_file(path) }}{%- endmacro %}
+{% macro duckdb__parquet_columns(path, columns) -%}
+    (
+        select {% for column, type in columns.items() %}cast(null as {{ type }}) as {{ column }}{{ ', ' if not loop.last }}{% endfor %}
+        where false
+        union all by name
+        select * from {{ parquet_file(path) }}
+    ) as kept
 {%- endmacro %}
 
 {#- A parquet file as a relation. -#}

@@ -35,7 +35,10 @@ answer_counts as (
         answers.community_id,
         indicators.indicator_code,
         count(*) as respondents,
-        {{ count_where("answers.score >= " ~ scoring('satisfied_score_min')) }} as satisfied
+        {{ exact_sum("answers.weight") }} as weight,
+        {{ exact_sum(
+            "case when answers.score >= " ~ scoring('satisfied_score_min') ~ " then answers.weight else 0 end"
+        ) }} as weight_satisfied
     from answers
     inner join indicators
         on answers.question_code = indicators.survey_question
@@ -46,13 +49,13 @@ answer_counts as (
     group by answers.community_id, indicators.indicator_code
 ),
 
--- each respondent stands for people of the target group / respondents, so that the pooled share is weighted by
--- population; whether they are enough is judged where they are pooled: few in a community may be many in its county
+-- a weighted share of the people of the target group, so that the pooled share is weighted by population; whether
+-- respondents are enough is judged where they are pooled: few in a community may be many in its county
 survey_ratios as (
     select
         communities.community_id,
         indicators.indicator_code,
-        groups.population * answer_counts.satisfied / answer_counts.respondents as numerator,
+        groups.population * (answer_counts.weight_satisfied / answer_counts.weight) as numerator,
         groups.population as denominator,
         coalesce(answer_counts.respondents, 0) as n_observations,
         case

@@ -1,0 +1,1 @@
+"""What a sample of residents says of all of them: weights, and the one-page insight of a community."""
