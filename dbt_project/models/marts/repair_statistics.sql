@@ -1,64 +1,46 @@
+{#- Flag of the clocks, how many kept it, of how many, in percent. -#}
+{%- set promises = [
+    ('is_dispatched_in_time', 'dispatched_24h', 'dispatch_judged', 'dispatched_24h_pct'),
+    (
+        'is_responded_in_time_from_dispatch',
+        'responded_24h_from_dispatch', 'response_from_dispatch_judged', 'responded_24h_from_dispatch_pct'
+    ),
+    (
+        'is_responded_in_time_from_report',
+        'responded_24h_from_report', 'response_from_report_judged', 'responded_24h_from_report_pct'
+    ),
+    ('is_closed_on_time', 'closed_on_time', 'closure_judged', 'on_time_closure_pct'),
+    ('is_repeated', 'repeated_30d', 'repeat_judged', 'repeat_30d_pct'),
+    ('is_satisfied', 'rated_4_5', 'ratings', 'rated_4_5_pct'),
+] %}
+{%- set times = [
+    ('dispatch', 'median_hours', 'median_dispatch_hours'),
+    ('dispatch', 'p90_hours', 'p90_dispatch_hours'),
+    ('response', 'median_hours', 'median_response_hours'),
+    ('response', 'p90_hours', 'p90_response_hours'),
+    ('response_from_dispatch', 'median_hours', 'median_response_from_dispatch_hours'),
+    ('response_from_dispatch', 'p90_hours', 'p90_response_from_dispatch_hours'),
+    ('close', 'median_hours', 'median_close_hours'),
+    ('close', 'p90_hours', 'p90_close_hours'),
+    ('close_working', 'median_hours', 'median_close_working_hours'),
+] %}
+
 with
 
 clocks as (
     select * from {{ ref('int_repair_clocks') }}
 ),
 
-stated_counties as (
-    select report_id, stated_county_name
-    from {{ ref('stg_repair_reports') }}
+report_areas as (
+    select * from {{ ref('int_repair_areas') }}
 ),
 
-community_areas as (
-    select * from {{ ref('int_community_areas') }}
+durations as (
+    select * from {{ ref('int_repair_durations') }}
 ),
 
 areas as (
     select * from {{ ref('areas') }}
-),
-
--- a report without a known place still belongs to the county that it names, and to the city
-unlocated as (
-    select
-        clocks.report_id,
-        stated_counties.stated_county_name
-    from clocks
-    inner join stated_counties
-        on stated_counties.report_id = clocks.report_id
-    left join areas as communities
-        on communities.area_level = 'community'
-            and communities.area_id = clocks.community_id
-    where communities.area_id is null
-),
-
-report_areas as (
-    select
-        clocks.report_id,
-        community_areas.area_level,
-        community_areas.area_id,
-        true as is_located
-    from clocks
-    inner join community_areas
-        on community_areas.community_id = clocks.community_id
-    union all
-    select
-        unlocated.report_id,
-        counties.area_level,
-        counties.area_id,
-        false as is_located
-    from unlocated
-    inner join areas as counties
-        on counties.area_level = 'county'
-            and counties.area_name = unlocated.stated_county_name
-    union all
-    select
-        unlocated.report_id,
-        cities.area_level,
-        cities.area_id,
-        false as is_located
-    from unlocated
-    inner join areas as cities
-        on cities.area_level = 'city'
 ),
 
 report_categories as (
@@ -74,50 +56,39 @@ categories as (
     from report_categories
 ),
 
--- times and ratings are those of the reports that count in the index
-reports as (
+-- a promise is null where it is not judged, so counting it counts those that are
+sums as (
     select
         report_areas.area_level,
         report_areas.area_id,
-        report_areas.is_located,
         report_categories.category_code,
-        clocks.is_counted,
-        clocks.rating,
-        clocks.is_dispatched_in_time,
-        clocks.is_responded_in_time_from_dispatch,
-        clocks.is_responded_in_time_from_report,
-        clocks.is_closed_on_time,
-        clocks.is_repeated,
-        clocks.is_satisfied,
-        case when clocks.is_counted then clocks.hours_to_close end as hours_to_close
+        count(*) as reports,
+        {{ count_where('report_areas.is_located') }} as reports_located,
+        {{ count_where('clocks.is_counted') }} as reports_counted,
+        {{ count_where('clocks.is_counted and clocks.has_close_time and clocks.closed_at is null') }} as reports_open,
+        {%- for flag, kept, judged, share in promises %}
+        {{ count_where('clocks.' ~ flag) }} as {{ kept }},
+        count(clocks.{{ flag }}) as {{ judged }},
+        {%- endfor %}
+        {{ count_where('clocks.may_be_rated') }} as rating_asked,
+        {{ count_where('clocks.is_counted and clocks.is_due_of_unknown_year') }} as due_of_unknown_year
     from report_areas
     inner join clocks
         on clocks.report_id = report_areas.report_id
     inner join report_categories
         on report_categories.report_id = report_areas.report_id
+    group by report_areas.area_level, report_areas.area_id, report_categories.category_code
 ),
 
-sums as (
+times as (
     select
         area_level,
         area_id,
         category_code,
-        count(*) as reports,
-        {{ count_where('is_located') }} as reports_located,
-        {%- for flag in [
-            'is_dispatched_in_time',
-            'is_responded_in_time_from_dispatch',
-            'is_responded_in_time_from_report',
-            'is_closed_on_time',
-            'is_repeated',
-            'is_satisfied'
-        ] %}
-        100.0 * {{ count_where(flag) }} / nullif(count({{ flag }}), 0) as {{ flag }}_pct,
+        {%- for clock, quantile, name in times %}
+        max(case when clock_code = '{{ clock }}' then {{ quantile }} end) as {{ name }}{{ ',' if not loop.last }}
         {%- endfor %}
-        {{ percentile('hours_to_close', 0.5) }} as median_close_hours,
-        {{ percentile('hours_to_close', 0.9) }} as p90_close_hours,
-        100.0 * count(is_satisfied) / nullif({{ count_where('is_counted') }}, 0) as rating_response_pct
-    from reports
+    from durations
     group by area_level, area_id, category_code
 ),
 
@@ -129,21 +100,29 @@ final as (
         cast(coalesce(sums.reports, 0) as bigint) as reports,
         cast(coalesce(sums.reports_located, 0) as bigint) as reports_located,
         cast(1000.0 * coalesce(sums.reports, 0) / nullif(areas.residents, 0) as double) as reports_per_1000,
-        cast(sums.is_dispatched_in_time_pct as double) as dispatched_24h_pct,
-        cast(sums.is_responded_in_time_from_dispatch_pct as double) as responded_24h_from_dispatch_pct,
-        cast(sums.is_responded_in_time_from_report_pct as double) as responded_24h_from_report_pct,
-        cast(sums.is_closed_on_time_pct as double) as on_time_closure_pct,
-        cast(sums.is_repeated_pct as double) as repeat_30d_pct,
-        cast(sums.median_close_hours as double) as median_close_hours,
-        cast(sums.p90_close_hours as double) as p90_close_hours,
-        cast(sums.is_satisfied_pct as double) as rated_4_5_pct,
-        cast(sums.rating_response_pct as double) as rating_response_pct
+        cast(coalesce(sums.reports_counted, 0) as bigint) as reports_counted,
+        cast(coalesce(sums.reports_open, 0) as bigint) as reports_open,
+        {%- for flag, kept, judged, share in promises %}
+        cast(coalesce(sums.{{ kept }}, 0) as bigint) as {{ kept }},
+        cast(coalesce(sums.{{ judged }}, 0) as bigint) as {{ judged }},
+        cast(100.0 * sums.{{ kept }} / nullif(sums.{{ judged }}, 0) as double) as {{ share }},
+        {%- endfor %}
+        cast(coalesce(sums.rating_asked, 0) as bigint) as rating_asked,
+        cast(100.0 * sums.ratings / nullif(sums.rating_asked, 0) as double) as rating_response_pct,
+        {%- for clock, quantile, name in times %}
+        cast(times.{{ name }} as double) as {{ name }},
+        {%- endfor %}
+        cast(coalesce(sums.due_of_unknown_year, 0) as bigint) as due_of_unknown_year
     from areas
     cross join categories
     left join sums
         on sums.area_level = areas.area_level
             and sums.area_id = areas.area_id
             and sums.category_code = categories.category_code
+    left join times
+        on times.area_level = areas.area_level
+            and times.area_id = areas.area_id
+            and times.category_code = categories.category_code
 )
 
 select * from final

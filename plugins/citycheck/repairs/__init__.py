@@ -1,0 +1,1 @@
+"""What libraries compute of repair reports: where they cluster."""
