@@ -20,17 +20,6 @@ previous_index as (
     select * from {{ ref('int_previous_index') }}
 ),
 
--- areas with the same score share the best of their ranks, and the next rank is left out
-ranked as (
-    select
-        area_level,
-        area_id,
-        rank() over (partition by area_level order by index_score desc) as area_rank,
-        count(*) over (partition by area_level) as ranked_areas
-    from area_index
-    where status = 'ok'
-),
-
 reached_bands as (
     select
         area_index.area_level,
@@ -52,8 +41,9 @@ final as (
         bands.band_code,
         area_index.status,
         area_index.weight_available_pct,
-        ranked.area_rank as rank,
-        ranked.ranked_areas,
+        area_index.rank,
+        area_index.ranked_areas,
+        area_index.tied_areas,
         area_index.index_score_equal_weights,
         area_index.index_score_geometric,
         community_spread.communities_below_60_pct,
@@ -64,9 +54,6 @@ final as (
     inner join areas
         on areas.area_level = area_index.area_level
             and areas.area_id = area_index.area_id
-    left join ranked
-        on ranked.area_level = area_index.area_level
-            and ranked.area_id = area_index.area_id
     left join reached_bands
         on reached_bands.area_level = area_index.area_level
             and reached_bands.area_id = area_index.area_id

@@ -6,6 +6,7 @@ final as (
     select
         area_level,
         area_id,
+        '{{ var("half_year") }}' as half_year,
         indicator_code,
         dimension_code,
         value,
@@ -20,7 +21,8 @@ final as (
         coverage_pct,
         status,
         missing_reason,
-        value_level
+        value_level,
+        feeds
     from {{ ref('int_area_indicators') }}
 )
 

@@ -7,7 +7,7 @@ indicators as (
         indicator_code,
         level as unit_level,
         case when survey_question is null then 0 else {{ scoring('survey_n_min') }} end as n_observations_min
-    from {{ ref('indicators') }}
+    from {{ ref('int_indicators') }}
 ),
 
 community_areas as (
