@@ -35,6 +35,11 @@ scores as (
     group by area_id
 ),
 
+intervals as (
+    select * from {{ ref('index_uncertainty') }}
+    where area_level = 'community' and node_code = 'index'
+),
+
 final as (
     select
         areas.area_id,
@@ -45,12 +50,16 @@ final as (
         areas.county_name,
         areas.residents,
         index_scores.index_score,
+        intervals.score_low as index_low,
+        intervals.score_high as index_high,
         index_scores.band_code,
         bands.name_zh as band_zh,
         bands.name_en as band_en,
         index_scores.status,
         index_scores.weight_available_pct,
         index_scores.rank,
+        intervals.rank_low,
+        intervals.rank_high,
         index_scores.ranked_areas,
         index_scores.previous_index_score,
         index_scores.index_change,
@@ -63,6 +72,8 @@ final as (
         on index_scores.area_id = areas.area_id
     inner join scores
         on scores.area_id = areas.area_id
+    left join intervals
+        on intervals.area_id = areas.area_id
     left join bands
         on bands.band_code = index_scores.band_code
     left join reports

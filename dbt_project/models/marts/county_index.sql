@@ -35,18 +35,48 @@ scores as (
     group by area_id
 ),
 
+intervals as (
+    select * from {{ ref('index_uncertainty') }}
+    where area_level = 'county' and node_code = 'index'
+),
+
+-- the county behind: equals keep the order of their codes
+ordered as (
+    select
+        area_id,
+        lead(area_id) over (order by rank, area_id) as next_area_id
+    from intervals
+),
+
+different_from_next as (
+    select
+        ordered.area_id,
+        comparisons.is_different
+    from ordered
+    inner join {{ ref('index_comparisons') }} as comparisons
+        on
+            comparisons.area_level = 'county'
+            and comparisons.area_id = least(ordered.area_id, ordered.next_area_id)
+            and comparisons.other_area_id = greatest(ordered.area_id, ordered.next_area_id)
+),
+
 final as (
     select
         areas.area_id,
         areas.area_name,
         areas.residents,
         index_scores.index_score,
+        intervals.score_low as index_low,
+        intervals.score_high as index_high,
         index_scores.band_code,
         bands.name_zh as band_zh,
         bands.name_en as band_en,
         index_scores.status,
         index_scores.weight_available_pct,
         index_scores.rank,
+        intervals.rank_low,
+        intervals.rank_high,
+        different_from_next.is_different as is_different_from_next,
         index_scores.ranked_areas,
         index_scores.previous_index_score,
         index_scores.index_change,
@@ -61,6 +91,10 @@ final as (
         on index_scores.area_id = areas.area_id
     inner join scores
         on scores.area_id = areas.area_id
+    left join intervals
+        on intervals.area_id = areas.area_id
+    left join different_from_next
+        on different_from_next.area_id = areas.area_id
     left join bands
         on bands.band_code = index_scores.band_code
     left join reports

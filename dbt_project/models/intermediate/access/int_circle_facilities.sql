@@ -19,6 +19,13 @@ radii as (
     select * from {{ ref('int_indicator_radii') }}
 ),
 
+-- circles that are filled from the pairs in them are also asked for by those who walk faster
+fastest as (
+    select max(factor) as walking_factor
+    from {{ ref('uncertainty') }}
+    where assumption = 'walking_speed'
+),
+
 circles as (
     select
         kind_code,
@@ -33,9 +40,14 @@ circles as (
     select
         indicator_kinds.kind_code,
         radii.radius_m
+        * case
+            when radii.indicator_code in ('CUL-2', 'CNV-2') then greatest(coalesce(fastest.walking_factor, 1), 1)
+            else 1
+        end as radius_m
     from indicator_kinds
     inner join radii
         on indicator_kinds.indicator_code = radii.indicator_code
+    cross join fastest
 ),
 
 widest as (

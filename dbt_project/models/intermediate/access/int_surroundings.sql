@@ -6,22 +6,6 @@ demand_points as (
     select * from {{ ref('int_demand_points') }}
 ),
 
--- an outlet has its type; a store, market or parcel point stands for a type as well
-service_types as (
-    select
-        type_code,
-        'F19' as kind_code,
-        type_code as kind_subtype
-    from {{ ref('service_types') }}
-    union all
-    select
-        type_code,
-        kind_code,
-        kind_subtype
-    from {{ ref('service_types') }}
-    where kind_code is not null
-),
-
 radii as (
     select
         max(case when indicator_code = 'CUL-2' then radius_m end) as culture_m,
@@ -33,9 +17,8 @@ reach as (
     select * from {{ ref('stg_access_reach') }}
 ),
 
-facilities as (
-    select * from {{ ref('int_facilities') }}
-    where kind_code in ('F12', 'F13', 'F14', 'F15', 'F18', 'F19')
+serving_facilities as (
+    select * from {{ ref('int_serving_facilities') }}
 ),
 
 supermarkets as (
@@ -43,28 +26,16 @@ supermarkets as (
     where facility_class = 'counting_supermarket'
 ),
 
-facilities_with_type as (
-    select
-        facilities.facility_id,
-        facilities.kind_code,
-        service_types.type_code
-    from facilities
-    left join service_types
-        on
-            facilities.kind_code = service_types.kind_code
-            and (service_types.kind_subtype is null or facilities.subtype = service_types.kind_subtype)
-),
-
 surroundings as (
     select
         reach.building_id,
-        facilities_with_type.facility_id,
-        facilities_with_type.kind_code,
-        facilities_with_type.type_code,
+        serving_facilities.facility_id,
+        serving_facilities.kind_code,
+        serving_facilities.type_code,
         {{ headline('reach.euclidean_m', 'reach.network_m') }} as distance_m
     from reach
-    inner join facilities_with_type
-        on reach.facility_id = facilities_with_type.facility_id
+    inner join serving_facilities
+        on reach.facility_id = serving_facilities.facility_id
 ),
 
 inside_circles as (
