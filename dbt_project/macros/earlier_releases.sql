@@ -1,0 +1,62 @@
+{#-
+    A file of every earlier release that can be compared (var releases: a list of mappings with half_year, folder, …), as
+    a subquery with the column half_year and the columns {name: type}: earlier_releases('tables/indicators', …). The
+    name `ratios` is the release's own table of indicators, or the one that was computed again under today's
+    definitions.
+-#}
+{% macro earlier_releases(file, columns) -%}
+    {%- set files = [] -%}
+    {%- for release in var('releases') if not release['reason'] -%}
+        {%- set path = release['ratios'] if file == 'ratios' else release['folder'] ~ '/' ~ file ~ '.parquet' -%}
+        {%- do files.append({'file': path, 'half_year': release['half_year']}) -%}
+    {%- endfor -%}
+    {{ return(_of_releases(files, columns, ['half_year'])) }}
+{%- endmacro %}
+
+{#- What is known of every earlier release itself (var releases), as a subquery. -#}
+{% macro known_releases() -%}
+    {%- set columns = {
+        'half_year': 'varchar', 'version': 'integer', 'standard_version': 'varchar', 'period_end': 'timestamp',
+        'is_recomputed': 'boolean', 'reason': 'varchar'
+    } -%}
+    (
+        {%- for release in var('releases') %}
+        select
+            {%- for column, type in columns.items() %}
+            cast({{ dbt.string_literal(release[column]) }} as {{ type }}) as {{ column }}{{ ',' if not loop.last }}
+            {%- endfor %}
+        {{ 'union all' if not loop.last }}
+        {%- else %}
+        select
+            {%- for column, type in columns.items() %}
+            cast(null as {{ type }}) as {{ column }}{{ ',' if not loop.last }}
+            {%- endfor %}
+        where false
+        {%- endfor %}
+    )
+{%- endmacro %}
+
+{% macro _of_releases(files, columns, labels=[]) -%}
+    (
+        {%- for each in files %}
+        select
+            {%- for label in labels %}
+            {{ dbt.string_literal(each[label]) }} as {{ label }},
+            {%- endfor %}
+            {%- for column, type in columns.items() %}
+            cast({{ column }} as {{ type }}) as {{ column }}{{ ',' if not loop.last }}
+            {%- endfor %}
+        from {{ parquet_file(each['file']) }}
+        {{ 'union all' if not loop.last }}
+        {%- else %}
+        select
+            {%- for label in labels %}
+            cast(null as varchar) as {{ label }},
+            {%- endfor %}
+            {%- for column, type in columns.items() %}
+            cast(null as {{ type }}) as {{ column }}{{ ',' if not loop.last }}
+            {%- endfor %}
+        where false
+        {%- endfor %}
+    )
+{%- endmacro %}
