@@ -20,6 +20,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from citycheck import FEEDS, standard
+from citycheck.cities.indicators import load_packs
 from citycheck.errors import BadInput
 from citycheck.feeds.kobo import Kobo
 from citycheck.feeds.odk import Odk
@@ -402,6 +403,58 @@ class Tolerance(Strict):
         return self
 
 
+class AlertChannel(Strict):
+    """A way to tell people: where it leads, and its secret, are in an Airflow connection."""
+
+    kind: Literal["email", "wecom", "dingtalk", "slack", "json"]
+    connection: str = Field(pattern=r"^[A-Za-z0-9_.-]+$")
+    """The id of the connection. A webhook's whole address is its password; an e-mail's `to` and `from_email` are in its extra."""
+
+
+class Alerts(Strict):
+    """Who is told, and how long before a promise is broken."""
+
+    watch_hours: float | None = Field(default=None, gt=0, le=24)
+    """How many hours before it breaks a 24 h promise a report is told of; without it, as the standard says."""
+    channels: list[AlertChannel] = []
+
+    @field_validator("channels")
+    @classmethod
+    def each_once(cls, value: list[AlertChannel]) -> list[AlertChannel]:
+        ids = [channel.connection.lower() for channel in value]
+        if twice := sorted({name for name in ids if ids.count(name) > 1}):
+            raise ValueError(f"{', '.join(twice)} stands there twice; each connection is told once")
+        return value
+
+
+class SurveyBreak(Strict):
+    """A change of the survey after which a question's answers are not compared with the half-year before."""
+
+    half_year: str
+    """The first half-year that was asked in the new way."""
+    question: str
+    """Code of the seed survey_questions, or all."""
+    kind: Literal["wording", "scale", "mode"]
+    note: Words
+
+    @field_validator("half_year")
+    @classmethod
+    def half_year_exists(cls, value: str) -> str:
+        try:
+            return str(HalfYear.parse(value))
+        except BadInput as error:
+            raise ValueError(str(error)) from None
+
+    @field_validator("question")
+    @classmethod
+    def question_exists(cls, value: str) -> str:
+        if value != "all" and value not in standard.codes("survey_questions", "question_code"):
+            raise ValueError(
+                f"{value} is no question of the standard; expected a code of survey_questions, or all"
+            )
+        return value
+
+
 class Profile(Strict):
     """Everything that citycheck knows of a city before its data comes."""
 
@@ -417,14 +470,27 @@ class Profile(Strict):
     """First and last half-year that the sources cover; the last is null while they go on."""
     demo_half_years: list[str] = []
     """What `citycheck demo` releases, in order; all that the sources cover when empty."""
+    calendar: str = "weekdays"
+    """By which working days are counted, a code of the seed `calendars`: cn knows China's public holidays, weekdays none."""
     provided_kinds: list[str]
     """Kinds of facility that the city's register covers; the others are unknown, not absent."""
     known_gaps: list[Words] = []
+    survey_breaks: list[SurveyBreak] = []
+    """Changes of wording, scale or mode between waves of the survey: nothing is compared across them."""
     sources: dict[str, Source]
     feeds: dict[Literal["communities", "facilities", "survey", "repair_reports"], FeedMap]
     matching: MatchRules = Field(default_factory=lambda: MatchRules.model_validate({}))
     """When rows of two sources are the same facility; decisions of people stand in facility_matches.csv beside it."""
     tolerances: list[Tolerance] = []
+    alerts: Alerts = Alerts()
+
+    @field_validator("calendar")
+    @classmethod
+    def calendar_exists(cls, value: str) -> str:
+        known = standard.codes("calendars", "calendar_code")
+        if value not in known:
+            raise ValueError(f"{value!r} is no calendar of the standard; expected {' or '.join(known)}")
+        return value
 
     @field_validator("time_zone")
     @classmethod
@@ -488,11 +554,12 @@ class Profile(Strict):
 
 
 class City:
-    """A profile with the folder it stands in."""
+    """A profile with the folder it stands in, and the indicators that the city adds."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.profile = _read_profile(folder)
+        self.packs = load_packs(folder)
 
     def value_table(self, name: str) -> dict[str, str | None]:
         """A value table beside the profile: source text → lake code; blank is unknown."""

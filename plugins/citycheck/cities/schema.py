@@ -31,6 +31,7 @@ def schema() -> dict[str, Any]:
     properties = made["properties"]
     properties["half_years"]["prefixItems"] = [_HALF_YEAR, {"anyOf": [_HALF_YEAR, {"type": "null"}]}]
     properties["demo_half_years"]["items"] = _HALF_YEAR
+    properties["calendar"]["enum"] = standard.codes("calendars", "calendar_code")
     properties["provided_kinds"]["items"] = {
         "oneOf": [
             {"const": row["kind_code"], "description": f"{row['name_en']} {row['name_zh']}"}

@@ -11,7 +11,7 @@ from typing import Any
 from citycheck.errors import BadInput
 from citycheck.lake.files import telling_disk_full
 from citycheck.period import HalfYear
-from citycheck.sample import defects, facilities, people, places, repairs, streets, survey
+from citycheck.sample import defects, facilities, figures, people, places, repairs, streets, survey
 from citycheck.sample.draws import FIRST_YEAR, HALF_YEARS, stream
 from citycheck.sample.sheets import Planted, Sheet
 from citycheck.sample.words import AREA_TYPES
@@ -20,7 +20,7 @@ SYNTHETIC = "SYNTHETIC.txt"
 PLANTED = "planted_defects.csv"
 NOTE = """合成数据 · Synthetic data
 
-本文件夹中的全部内容（社区边界、楼栋、人口、小区、道路、设施、问卷、工单、姓名、电话）均由程序随机生成，仅县（市、区）、街道和社区的名称与
+本文件夹中的全部内容（社区边界、楼栋、人口、小区、道路、物业信用、集体收入、设施、问卷、工单、姓名、电话）均由程序随机生成，仅县（市、区）、街道和社区的名称与
 代码真实存在。不反映任何真实社区、机构或个人的情况。
 
 Everything in this folder is drawn at random by a program (half-year {half_year}, seed {seed}). Only the names
@@ -87,6 +87,20 @@ def _write(out: Path, half_year: HalfYear, seed: int, t: int) -> None:
     edges = Sheet(
         "communities/streets.csv", "communities", "walking_edges", "路段编码", streets.columns(network)
     )
+    credit = Sheet(
+        "communities/property_credit.csv",
+        "communities",
+        "local_figures",
+        "小区编码",
+        figures.credit_columns(seed, residents, half_year, t),
+    )
+    income = Sheet(
+        "communities/collective_income.csv",
+        "communities",
+        "local_figures",
+        "社区编码",
+        figures.income_columns(seed, city, half_year),
+    )
     register_sheet = Sheet(
         "facilities/facilities.csv",
         "facilities",
@@ -99,6 +113,20 @@ def _write(out: Path, half_year: HalfYear, seed: int, t: int) -> None:
     )
     paper = _survey_sheet(
         "survey/survey_paper.csv", "gb18030", survey.columns(city, answers, half_year, on_paper=True)
+    )
+    margins = Sheet(
+        "communities/population.csv",
+        "communities",
+        "population_margins",
+        "社区编码",
+        people.margin_columns(seed, city, residents),
+    )
+    invitations = Sheet(
+        "survey/invitations.csv",
+        "survey",
+        "survey_invitations",
+        "社区编码",
+        survey.invitation_columns(seed, city, answers, t),
     )
     months = [
         Sheet(f"repair_reports/{month}.csv", "repair_reports", "repair_reports", "工单编号", columns)
@@ -115,7 +143,20 @@ def _write(out: Path, half_year: HalfYear, seed: int, t: int) -> None:
     units, planted = defects.plant_in_units(_unit_features(city))
     _write_json(out / defects.UNITS, units)
     planted += defects.off_the_network(network)
-    for sheet in (buildings, estates, edges, register_sheet, online, paper, *months):
+    sheets = (
+        buildings,
+        estates,
+        edges,
+        credit,
+        income,
+        margins,
+        register_sheet,
+        online,
+        paper,
+        invitations,
+        *months,
+    )
+    for sheet in sheets:
         planted += sheet.write(out, stream(seed, "mix", sheet.path))
     _write_planted(out / PLANTED, planted)
     (out / SYNTHETIC).write_text(

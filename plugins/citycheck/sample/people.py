@@ -8,7 +8,7 @@ import numpy as np
 
 from citycheck.sample.draws import HALF_YEARS, MIDDLE, Array, pick, split, stream
 from citycheck.sample.places import COUNTIES, Places
-from citycheck.sample.words import AGE_GROUPS, PROPERTY_MODELS
+from citycheck.sample.words import AGE_GROUPS, MARGINS, PROPERTY_MODELS
 
 PERSONS_PER_HOUSEHOLD = 2.6
 DWELLINGS_IN_USE = 0.88
@@ -123,6 +123,38 @@ def build(seed: int, places: Places, t: int) -> People:
         property_model=property_model,
         has_ebike_charging=charging < 0.52 + 0.012 * (t - MIDDLE),
     )
+
+
+def margin_columns(seed: int, places: Places, people: People) -> dict[str, list[object]]:
+    """The register's adults by age, sex, tenure and household, community by community, in the words of the source."""
+    rng = stream(seed, "margins")
+    units = len(places.rows)
+    ages = np.column_stack([np.bincount(people.building_unit, group, units) for group in people.ages.T])
+    minors = 3 / 45 * ages[:, -2]  # 15 to 17 of 15 to 59
+    working = np.rint(ages[:, -2] - minors).astype(int)
+    bands = split(working, _near(rng, [0.24, 0.40, 0.36], units), np.zeros(units))
+    adults = working + ages[:, -1].astype(int)
+    parts = {
+        "年龄段": np.column_stack([bands, ages[:, -1].astype(int)]),
+        "性别": split(adults, _near(rng, [0.495, 0.505], units), np.zeros(units)),
+        "住房性质": split(adults, _near(rng, [0.78, 0.22], units), np.zeros(units)),
+        "家中有12岁及以下儿童": split(adults, _near(rng, [0.29, 0.71], units), np.zeros(units)),
+        "家庭人口数": split(adults, _near(rng, [0.12, 0.30, 0.31, 0.17, 0.10], units), np.zeros(units)),
+    }
+    rows = [
+        (community, characteristic, category, count)
+        for unit, community in enumerate(places.ids.tolist())
+        for characteristic, counts in parts.items()
+        for category, count in zip(MARGINS[characteristic], counts[unit].tolist(), strict=True)
+    ]
+    names = ("社区编码", "特征", "类别", "成年人口")
+    return {name: list(values) for name, values in zip(names, zip(*rows, strict=True), strict=True)}
+
+
+def _near(rng: np.random.Generator, shares: list[float], units: int) -> Array:
+    """Shares of each unit around those of the city; rows sum to 1."""
+    drawn: Array = rng.dirichlet(120 * np.array(shares), units)
+    return drawn
 
 
 def building_columns(places: Places, people: People) -> dict[str, list[object]]:

@@ -163,6 +163,20 @@ def columns(places: Places, answers: Answers, half_year: HalfYear, on_paper: boo
     return out
 
 
+def invitation_columns(seed: int, places: Places, answers: Answers, t: int) -> dict[str, list[object]]:
+    """How many were asked, by community and channel: more online, where fewer of those who are asked answer."""
+    units = len(places.rows)
+    rng = stream(seed, "invitations", t)
+    columns: dict[str, list[object]] = {"社区编码": [], "渠道": [], "邀请人数": []}
+    for on_paper, channel, rate in ((False, "线上", 0.22), (True, "纸质", 0.61)):
+        answered = np.bincount(answers.unit[answers.on_paper == on_paper], minlength=units)
+        asked = np.ceil(answered / np.clip(rng.normal(rate, 0.05, units), 0.08, 0.9)).astype(int)
+        columns["社区编码"] += places.ids.tolist()
+        columns["渠道"] += [channel] * units
+        columns["邀请人数"] += asked.tolist()
+    return columns
+
+
 def _profile(rng: np.random.Generator, elder_share: Array, on_paper: Array) -> dict[str, Array]:
     """The twelve questions about the respondent; older people answer on paper more often than online."""
     n = len(on_paper)

@@ -67,9 +67,20 @@ PROPERTY_MODELS = {
     "业主自管": "owner_managed",
     "无物业": "none",
 }
+WITH_COMPANY = ["专业接管", "社区托管"]
+"""Models of property service in which a company serves the estate."""
+CREDIT_GRADES = {"A": 90, "B": 80, "C": 60, "D": 0}
+"""Grade of a company's credit, and the points from which it has it."""
 AGE_GROUPS = ["0-2岁", "3-5岁", "6-11岁", "12-14岁", "15-59岁", "60岁及以上"]
 
 AGE_BANDS = ["18-29岁", "30-44岁", "45-59岁", "60岁及以上"]
+MARGINS = {
+    "年龄段": AGE_BANDS,
+    "性别": ["女", "男"],
+    "住房性质": ["自有", "租住"],
+    "家中有12岁及以下儿童": ["是", "否"],
+    "家庭人口数": ["1人", "2人", "3人", "4人", "5人及以上"],
+}
 SATISFACTION = ["很不满意", "不满意", "一般", "满意", "很满意"]
 IMPORTANCE = ["不重要", "不太重要", "一般", "重要", "很重要"]
 UNKNOWN, NOT_USED = "不清楚", "没用过"

@@ -1,8 +1,9 @@
 """A profile with a mistake ends in one sentence that names the file, the line and the key."""
 
 import pytest
+from pydantic import ValidationError
 
-from citycheck.cities.profile import City, load_city
+from citycheck.cities.profile import City, SurveyBreak, load_city
 from citycheck.errors import BadInput
 from citycheck.settings import settings
 
@@ -47,6 +48,26 @@ def test_a_required_column_that_is_not_mapped(town):
 def test_a_time_zone_that_is_none(town):
     town.written["time_zone"] = "Asia/Quzhou"
     refused(town, "'Asia/Quzhou' is no time zone")
+
+
+def test_a_calendar_that_is_none(town):
+    assert town.city().profile.calendar == "weekdays"
+    town.written["calendar"] = "tw"
+    refused(town, "calendar: 'tw' is no calendar of the standard; expected weekdays or cn")
+
+
+def test_a_channel_is_told_once_and_names_a_connection_not_an_address(town):
+    channel = {"kind": "wecom", "connection": "robot"}
+    town.written["alerts"] = {"channels": [channel, channel | {"kind": "json", "connection": "Robot"}]}
+    refused(town, "robot stands there twice")
+    town.written["alerts"] = {"channels": [channel | {"connection": "https://example.org/?key=1"}]}
+    refused(town, "connection: String should match pattern")
+
+
+@pytest.mark.parametrize("hours", [0, 24.1, -1])
+def test_hours_of_the_watch_that_cannot_be(town, hours):
+    town.written["alerts"] = {"watch_hours": hours}
+    refused(town, "alerts.watch_hours: Input should be")
 
 
 def test_a_table_of_an_undeclared_source(town):
@@ -121,6 +142,21 @@ def test_a_table_that_does_not_stand_beside_the_profile(town):
 def test_a_table_map_that_cannot_work(town, key, value, message):
     town.table[key] = value
     refused(town, message)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("question", "q9", "q9 is no question of the standard"),
+        ("half_year", "2026-H1", "Half-year"),
+        ("kind", "colour", "wording"),
+    ],
+)
+def test_a_break_of_the_survey_that_cannot_be(key, value, message):
+    about = {"half_year": "2026H1", "question": "all", "kind": "scale", "note": {"zh": "改", "en": "changed"}}
+    assert SurveyBreak.model_validate(about).question == "all"
+    with pytest.raises(ValidationError, match=message):
+        SurveyBreak.model_validate(about | {key: value})
 
 
 def test_a_kind_that_the_standard_does_not_have(town):

@@ -3,7 +3,7 @@
 with
 
 indicators as (
-    select * from {{ ref('indicators') }}
+    select * from {{ ref('int_indicators') }}
 ),
 
 capacity as (
@@ -30,6 +30,12 @@ ratios as (
     select * from {{ ref('int_ratios_timeliness') }}
     union all
     select * from {{ ref('int_ratios_satisfaction') }}
+    union all
+    select * from {{ ref('int_ratios_figures') }}
+    {%- for model in var('city_models') %}
+    union all
+    select community_id, indicator_code, numerator, denominator, n_observations, missing_reason from {{ ref(model) }}
+    {%- endfor %}
 ),
 
 final as (
