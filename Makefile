@@ -17,7 +17,7 @@ export GX_ANALYTICS_ENABLED := false
 export AIRFLOW__USAGE_DATA_COLLECTION__ENABLED := False
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up down test test-dbt test-cities test-fast bench-feeds bench-access bench-graphs lint format lock clean
+.PHONY: help setup setup-dev demo up down test test-dbt test-cities test-fast bench-feeds bench-access bench-graphs bench-index docs lint format lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,11 +55,17 @@ bench-access: setup $(PEERS)/peers.stamp ## Time who reaches what beside geopand
 bench-graphs: $(PEERS)/peers.stamp ## Time the libraries that were weighed for walking distances; NODES="100000 1000000"
 	@$(PEERS)/bin/python bench/graph_libraries.py $(NODES)
 
+bench-index: setup $(PEERS)/peers.stamp ## Time thousands of draws around an index beside pandas and SALib; QUICK=1 for a tenth
+	@$(PY) -m bench.index --peers $(PEERS)/bin/python $(if $(filter 1,$(QUICK)),--quick) $(if $(JSON),--json $(JSON))
+
 lint: setup-dev ## Check style (ruff, sqlfluff) and types (mypy)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m sqlfluff lint --disable-progress-bar dbt_project/models
 	$(PY) -m mypy plugins/citycheck
+
+docs: setup ## Write docs/method.md, in both languages, from the standard's seeds
+	@$(PY) -m citycheck method
 
 format: setup-dev ## Bring Python files into the style that `make lint` checks
 	$(PY) -m ruff check --fix-only --quiet .

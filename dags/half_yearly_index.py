@@ -1,4 +1,4 @@
-"""The half-yearly index: ready? → places → access → dbt → gate → stage → publish, in one graph an operator can read."""
+"""The half-yearly index: ready? → places → access → dbt → uncertainty → gate → stage → publish, in one graph an operator can read."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import Metadata, dag, task
-from airflow.sdk.exceptions import AirflowSkipException
-from shared import DEFAULTS, LAKE, PARAMS, RELEASE, START, WHEN_ACCEPTED, run_of
+from shared import DEFAULTS, LAKE, PARAMS, RELEASE, START, WHEN_ACCEPTED, run_of, skipping
 
 OF_A_LARGE_CITY = timedelta(hours=2)
 ABOUT = """
@@ -22,9 +21,10 @@ give the same bytes, and what is released already from them is skipped.
 | task | what it does | when it is red |
 |---|---|---|
 | `ready` | writes down exactly which deliveries, standard and code the build is made from | a feed has nothing accepted: run its `ingest_…` DAG for the half-year |
-| `places` | dbt builds and tests all that does not hang on who reaches what; returns the counties | a model or a test failed: the log names it; correct it and clear the task |
+| `places` | dbt builds and tests all that does not hang on who reaches what; weighs the survey, looks for hot spots; returns the counties | a model or a test failed: the log names it; correct it and clear the task |
 | `access` | one task a county (one in all where the city has no streets): who reaches what, by straight line and on foot | the log names the county and what is wrong with its streets; the other counties stay done |
 | `dbt_build` | dbt builds and tests the rest; its log and its return value list each node | a model or a test failed: the log names it; correct it and clear the task |
+| `uncertainty` | draws how far each score and rank may be trusted; dbt builds and tests the marts that show it | as `dbt_build` |
 | `gate` | checks every mart with Great Expectations | a mart is not plausible: open Data Docs; if the data is wrong, ingest it again |
 | `stage` | writes the complete bundle aside | a disk is full: free space and clear the task |
 | `publish` | lets the bundle become the next version, in one step | see the log; readers still see the release before |
@@ -47,29 +47,18 @@ the UI, or `airflow backfill create --dag-id half_yearly_index --from-date 2025-
     doc_md=ABOUT,
 )
 def half_yearly_index() -> None:
-    @task(inlets=list(LAKE.values()))
+    # A changed definition of the standard has the half-years that are compared built again.
+    @task(inlets=list(LAKE.values()), execution_timeout=OF_A_LARGE_CITY)
     def ready(**context: Any) -> dict[str, str]:
         from datetime import UTC, datetime
 
-        from citycheck.errors import NotReady
         from citycheck.steps import index
 
         city, half_year = run_of(context)
-        by_itself = context["dag_run"].run_type in ("scheduled", "asset_triggered")
-        if by_itself and not index.is_over(city, half_year, datetime.now(UTC)):
-            raise AirflowSkipException(f"{city}: {half_year} is not over; what its feeds brought is kept.")
-        try:
-            build = index.freeze(city, half_year)
-        except NotReady as missing:
-            if context["dag_run"].run_type == "scheduled":
-                raise AirflowSkipException(
-                    f"{missing} The assets of the feeds will start a run of their own."
-                ) from None
-            raise
-        if index.is_released(build):
-            raise AirflowSkipException(
-                f"{city} {half_year}: the current release was made from exactly these inputs."
-            )
+        by = context["dag_run"].run_type
+        now = datetime.now(UTC) if by in ("scheduled", "asset_triggered") else None
+        with skipping():
+            build = index.begin(city, half_year, over_at=now, waits_for_feeds=by == "scheduled")
         return {"city": city, "half_year": half_year, "id": build.id}
 
     @task(execution_timeout=OF_A_LARGE_CITY)
@@ -95,6 +84,12 @@ def half_yearly_index() -> None:
 
         return index.build_marts(index.Build(**build))
 
+    @task(execution_timeout=OF_A_LARGE_CITY)
+    def uncertainty(build: dict[str, str]) -> list[dict[str, Any]]:
+        from citycheck.steps import index
+
+        return index.build_uncertainty(index.Build(**build))
+
     @task
     def gate(build: dict[str, str]) -> dict[str, Any]:
         from citycheck.steps import index
@@ -118,7 +113,7 @@ def half_yearly_index() -> None:
 
     build = ready()
     measured = access.partial(build=build).expand(counties=places(build))
-    measured >> dbt_build(build) >> gate(build) >> stage(build) >> publish(build)
+    measured >> dbt_build(build) >> uncertainty(build) >> gate(build) >> stage(build) >> publish(build)
 
 
 half_yearly_index()

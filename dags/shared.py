@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,7 +20,7 @@ from airflow.sdk import (
 )
 
 from citycheck import FEEDS, connections, period
-from citycheck.errors import BadInput
+from citycheck.errors import BadInput, NothingToDo
 from citycheck.settings import settings
 
 LAKE = {feed: Asset(name=f"lake_{feed}", uri=f"citycheck://lake/{feed}", group="lake") for feed in FEEDS}
@@ -77,8 +79,24 @@ def connection(connection_id: str) -> connections.Connection:
             f"The connection {connection_id!r} is not known to Airflow; the profile names it. Add it under Admin → Connections."
         ) from None
     return connections.Connection(
-        connection_id, found.host or "", found.login or "", found.password or "", found.extra_dejson
+        connection_id,
+        found.host or "",
+        found.login or "",
+        found.password or "",
+        found.extra_dejson,
+        found.port,
     )
+
+
+@contextmanager
+def skipping() -> Iterator[None]:
+    """Skip the task, with the reason in its log, when there is nothing to do."""
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    try:
+        yield
+    except NothingToDo as reason:
+        raise AirflowSkipException(str(reason)) from None
 
 
 def run_of(context: dict[str, Any]) -> tuple[str, str]:

@@ -53,3 +53,10 @@ def shared_data() -> Path:
     if os.environ.get("CITYCHECK_REQUIRE_SHARED"):
         pytest.fail(f"{reason}, and CITYCHECK_REQUIRE_SHARED says that it must not be.")
     pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def chicago_hardship(shared_data: Path) -> Path:
+    """The Chicago hardship index, 2010 to 2014: six indicators and the published score of 77 community areas."""
+    [path] = (shared_data / "chicago-hardship").glob("*.csv")
+    return path

@@ -71,8 +71,13 @@ def city(tmp_path_factory):
                 "demand_access",
                 "kind_access",
                 "detour_penalty",
+                "survey_satisfaction",
+                "survey_needs",
             ):
                 setattr(lake, f"{table}_mart", connection.execute(f"from marts.{table}").df())
+        # what the city adds to the standard is tested where it is added
+        standard = pd.read_csv(SEEDS / "indicators.csv")["indicator_code"]
+        lake.indicators_mart = lake.indicators_mart[lake.indicators_mart["indicator_code"].isin(standard)]
         prepare(lake)
         yield lake
     settings_module.settings.cache_clear()
@@ -92,6 +97,7 @@ def prepare(city) -> None:
         table["x_m"], table["y_m"] = to_metres.transform(table["lon"].to_numpy(), table["lat"].to_numpy())
     groups = city.buildings.groupby("community_id").sum(numeric_only=True)
     city.groups = groups.reindex(city.communities.index)
+    weigh(city)
 
     tree = STRtree(from_wkb(city.communities["geometry"].to_list()))
     which, where = tree.query(points(city.facilities["lon"], city.facilities["lat"]), predicate="intersects")
@@ -230,15 +236,46 @@ def size_per_head(city, kinds, measure, group) -> pd.DataFrame:
 
 
 def satisfaction(city, question, asked, group="residents") -> pd.DataFrame:
-    """Share of answers 4 and 5. Reading of int_ratios_satisfaction: each stands for residents / respondents.
+    """Weighted share of answers 4 and 5, of the people of the group. Reading of int_ratios_satisfaction.
 
     Few answers in a community may be many in its county, so they are pooled before they are judged too few.
     """
     answers = city.survey_responses[asked & city.survey_responses[question].notna()]
     found = share(city, answers, answers[question] >= 4)
     people, respondents = city.groups[group], found["denominator"]
-    found = ratio(city, people * found["numerator"] / respondents, people, n=respondents)
+    of_community = answers.groupby("community_id")["weight"].sum()
+    satisfied = answers[answers[question] >= 4].groupby("community_id")["weight"].sum()
+    weighted = (satisfied.reindex(of_community.index, fill_value=0) / of_community).reindex(people.index)
+    found = ratio(city, people * weighted, people, n=respondents)
     return found.assign(missing=found["missing"].mask(found["n"] == 0, "sample_below_minimum"))
+
+
+def weigh(city) -> None:
+    """Each county's respondents so that communities sum to their residents, and age, sex and tenure to the register's shares.
+
+    In the sample nobody leaves them out, no category is small, and no weight comes near its limits.
+    """
+    answers = city.survey_responses
+    answers["county_id"] = answers["community_id"].map(city.communities["county_id"])
+    margins = city.population_margins.assign(
+        county_id=city.population_margins["community_id"].map(city.communities["county_id"])
+    )
+    answers["weight"] = 1.0
+    for county, rows in answers.groupby("county_id"):
+        weight = rows["weight"]
+        for _ in range(200):
+            for name in ("age_band", "sex", "tenure"):
+                assert rows[name].notna().all()
+                register = margins[(margins["county_id"] == county) & (margins["characteristic"] == name)]
+                wanted = register.groupby("category")["people"].sum()
+                reached = weight.groupby(rows[name]).sum()
+                assert reached.index.equals(wanted.index)
+                weight = weight * rows[name].map(wanted / wanted.sum() * reached.sum() / reached)
+            lived = city.groups.loc[rows["community_id"].unique(), "residents"]
+            weight = weight * rows["community_id"].map(lived / weight.groupby(rows["community_id"]).sum())
+        answers.loc[rows.index, "weight"] = weight
+    share = answers["community_id"].map(city.groups["residents"] / answers["community_id"].value_counts())
+    assert (answers["weight"] / share).between(0.2, 5, inclusive="neither").all()
 
 
 def everyone(city):
@@ -531,6 +568,68 @@ def test_what_is_lost_on_foot_is_the_difference_of_both_coverages(city):
     counties = mart[mart["area_level"] == "county"]
     assert (counties["lost_population"] >= 0).all() and (counties["lost_population"] > 0).mean() > 0.9
     assert counties["median_detour_ratio"].between(1.1, 1.9).all()
+
+
+def test_satisfaction_of_groups_and_areas(city):
+    """Share, mean and margin of a dimension for all and for women, at every level, by the weights found here."""
+    keys = ["area_level", "question_code", "group_code", "area_id"]
+    mart = city.survey_satisfaction_mart.set_index(keys).sort_index()
+    question, every = "satisfaction_eld", city.survey_responses
+    for level, area in areas_of(city).items():
+        for group, belongs in (("all", every["sex"].notna()), ("sex_f", every["sex"] == "f")):
+            answers = every[belongs & every[question].notna()]
+            of = answers["community_id"].map(area)
+            sums = pd.DataFrame(
+                {
+                    "n": 1,
+                    "w": answers["weight"],
+                    "w2": answers["weight"] ** 2,
+                    "top": answers["weight"] * (answers[question] >= 4),
+                    "score": answers["weight"] * (answers[question] - 1) * 25,
+                }
+            )
+            sums = sums.groupby(of).sum()
+            people = (
+                every[belongs].groupby(every["community_id"].map(area))["weight"].sum().reindex(sums.index)
+            )
+            sums["effective"] = sums["w"] ** 2 / sums["w2"]
+            sums["share"] = sums["top"] / sums["w"]
+            corrected = (people - sums["n"]) / (people - 1)
+            spread = np.sqrt(sums["share"] * (1 - sums["share"]) / sums["effective"] * corrected)
+            rows = mart.loc[(level, question, group)]
+            rows = rows[~rows["is_suppressed"]]
+            assert len(rows) >= (1 if level != "community" else 100)
+            sums, spread = sums.loc[rows.index], spread.loc[rows.index]
+            assert (rows["respondents"] == sums["n"]).all() and (sums["n"] >= 30).all()
+            assert_same(rows["effective_respondents"], sums["effective"])
+            assert_same(rows["top2_pct"], 100 * sums["share"])
+            assert_same(rows["mean_score"], sums["score"] / sums["w"])
+            assert_same(rows["margin_of_error_pct"], 196 * spread)
+
+
+def test_most_urgent_needs(city):
+    """The share that names each need, its interval by Wilson's formula, and the ranks that the intervals allow."""
+    every = city.survey_responses[city.survey_responses["top_needs"].notna()]
+    named = every["top_needs"].str.get_dummies("|")
+    mart = city.survey_needs_mart.set_index(["area_level", "area_id", "need_code"]).sort_index()
+    for level, area in areas_of(city).items():
+        of, residents = every["community_id"].map(area), city.groups["residents"].groupby(area).sum()
+        for name in sorted(of.unique())[:8]:
+            weight, n = every.loc[of == name, "weight"], (of == name).sum()
+            share = named[of == name].mul(weight, axis=0).sum() / weight.sum()
+            size = weight.sum() ** 2 / (weight**2).sum() * (residents[name] - 1) / (residents[name] - n)
+            middle, spread = (
+                share + 1.96**2 / 2 / size,
+                1.96 * np.sqrt(share * (1 - share) / size + (0.98 / size) ** 2),
+            )
+            low, high = (middle - spread) / (1 + 1.96**2 / size), (middle + spread) / (1 + 1.96**2 / size)
+            rows = mart.loc[(level, name)].loc[share.index]
+            assert_same(rows["urgent_pct"], 100 * share)
+            assert_same(rows["urgent_low_pct"], 100 * low)
+            assert_same(rows["urgent_high_pct"], 100 * high)
+            assert rows["need_rank"].tolist() == share.rank(ascending=False, method="min").tolist()
+            assert rows["rank_low"].tolist() == [1 + (low > top).sum() for top in high]
+            assert rows["rank_high"].tolist() == [30 - (high < bottom).sum() for bottom in low]
 
 
 def scores_again(city) -> pd.DataFrame:

@@ -1,4 +1,5 @@
--- What the indicators contribute is the index, no more and no less; and their effective weights are all of it.
+-- What the indicators contribute is the index, no more and no less; and their effective weights are all of it. A geometric or
+-- harmonic index has no contributions.
 with
 
 contributions as (
@@ -9,6 +10,12 @@ contributions as (
         sum(effective_weight_pct) as effective_weight_pct
     from {{ ref('indicator_contributions') }}
     group by area_level, area_id
+),
+
+roots as (
+    select mean
+    from {{ ref('int_index_nodes') }}
+    where index_code = 'headline' and parent_code is null
 ),
 
 final as (
@@ -22,7 +29,11 @@ final as (
     left join contributions
         on contributions.area_level = index_scores.area_level
             and contributions.area_id = index_scores.area_id
-    where (index_scores.index_score is null) <> (contributions.contribution_points is null)
+    cross join roots
+    where (
+        roots.mean in ('arithmetic', 'sum')
+        and (index_scores.index_score is null) <> (contributions.contribution_points is null)
+    )
         or abs(index_scores.index_score - contributions.contribution_points) > 0.000000001
         or abs(contributions.effective_weight_pct - 100) > 0.000000001
 )

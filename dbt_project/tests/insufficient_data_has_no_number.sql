@@ -1,12 +1,19 @@
--- `insufficient_data` and a number exclude each other, at every step from the indicator to the rank.
+-- `insufficient_data` and a number exclude each other, at every step from the indicator to the rank. An indicator with
+-- `no_comparison` has a value, and nothing else.
 with
 
 judged as (
-    select area_level, area_id, indicator_code as part, status, value as number
+    select
+        area_level,
+        area_id,
+        indicator_code as part,
+        case status when 'no_comparison' then 'ok' else status end as status,
+        value as number
     from {{ ref('indicator_values') }}
     union all
     select area_level, area_id, indicator_code as part, status, score as number
     from {{ ref('indicator_values') }}
+    where weight > 0 -- what is not scored has a value only
     union all
     select area_level, area_id, dimension_code as part, status, score as number
     from {{ ref('dimension_scores') }}

@@ -25,13 +25,18 @@
     ('scoring', 'parameter', 'status', 'source_id'),
     ('need_categories', 'category_code', 'status', 'source_id'),
     ('needs', 'need_code', 'status', none),
+    ('survey_characteristics', 'category', 'status', 'source_id'),
     ('repair_categories', 'category_code', 'action_status', none),
     ('repair_categories', 'category_code', 'counts_status', none),
     ('renewal_actions', 'action_code', 'status', 'source_id'),
     ('service_types', 'type_code', 'status', 'source_id'),
+    ('calendars', 'calendar_code', 'status', 'source_id'),
+    ('calendar_days', 'day', 'status', 'source_id'),
+    ('working_hours', 'calendar_code', 'status', 'source_id'),
     ('conflicts', 'matter', 'status', none),
     ('release_stages', 'stage_code', 'status', 'source_id'),
     ('benchmarks', 'benchmark', 'status', 'source_id'),
+    ('uncertainty', 'assumption', 'status', 'source_id'),
 ] %}
 
 with

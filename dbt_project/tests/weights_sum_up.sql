@@ -10,7 +10,7 @@ sums as (
     select
         dimension_code as what,
         sum(weight) as total
-    from {{ ref('indicators') }}
+    from {{ ref('int_indicators') }}
     group by dimension_code
 ),
 

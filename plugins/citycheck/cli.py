@@ -121,7 +121,7 @@ def matches(
 
 @app.command()
 def build(half_year: HalfYearArgument, city: CityOption = None) -> None:
-    """Make the release of a half-year from the lake: freeze → places → access → marts → gate → stage → publish."""
+    """Make the release of a half-year from the lake: freeze → places → access → marts → uncertainty → gate → stage → publish."""
     from citycheck.steps import index
 
     def work() -> None:
@@ -134,6 +134,94 @@ def build(half_year: HalfYearArgument, city: CityOption = None) -> None:
         print(made.home.releases / half_year)
 
     or_one_sentence(work)
+
+
+@app.command()
+def insight(
+    community: Annotated[str, typer.Argument(help="Code or name of a community.")],
+    city: CityOption = None,
+    half_year: Annotated[str | None, typer.Option(help="By default the latest that is published.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The page; by default insight-COMMUNITY.html.")] = None,
+) -> None:
+    """Write the one-page insight of a community's needs (生活需求洞察报告)."""
+    from citycheck.survey import insight as page
+
+    or_one_sentence(lambda: print(page.write(city or settings().city, community, half_year, out)))
+
+
+@app.command("index")
+def index_command(
+    spec: Annotated[Path, typer.Option(help="The index, as docs/index-engine.md says (YAML).")],
+    data: Annotated[Path, typer.Option(help="The table: .csv, .tsv, .parquet or .xlsx, one row per unit.")],
+    out: Annotated[Path | None, typer.Option(help="Write one row per unit, as .csv or .parquet.")] = None,
+    compare: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A published column, or COLUMN=NODE.percentile_rank; by default those of the spec."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Everything as JSON.")] = False,
+    most: Annotated[int | None, typer.Option("--rows", min=1, help="Print only the first of them.")] = None,
+) -> None:
+    """Compute any index from a table, by the models that make the city's, and compare it with what was published."""
+    from citycheck.index import commands
+
+    or_one_sentence(
+        lambda: commands.run(spec, data, out=out, columns=compare or [], json_only=as_json, most=most)
+    )
+
+
+@app.command("method")
+def method_command() -> None:
+    """Write docs/method.md and docs/method.zh-CN.md from the standard's seeds and dbt's descriptions."""
+    from citycheck import method
+
+    or_one_sentence(lambda: print("\n".join(str(path) for path in method.write())))
+
+
+@app.command("index-schema")
+def index_schema() -> None:
+    """Print the JSON schema of an index spec, as docs/index-spec.schema.json holds it."""
+    from citycheck.index.spec import schema_text
+
+    print(schema_text(), end="")
+
+
+@app.command("watch-repairs")
+def watch_repairs(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the digest of everything; tell nobody.")
+    ] = False,
+    city: CityOption = None,
+) -> None:
+    """Tell who is responsible which reports will break a 24 h promise soon, and which have; each is told once."""
+    from citycheck.steps import repair_watch
+
+    def work() -> None:
+        now = datetime.now(UTC)
+        if dry_run:
+            print(repair_watch.preview(city or settings().city, now))
+            return
+        seen = repair_watch.run(city or settings().city, now)
+        print(
+            f"{seen['open_reports']} open report(s): {seen['will_break']} alarm(s) of promises that will break, "
+            f"{seen['broken']} of broken ones; newest record {seen['newest'] or 'none'}"
+            f"{', which is old' if seen['stale'] else ''}"
+        )
+        for told in seen["channels"]:
+            print(f"{told['channel']}: {told['state']}, {told['alarms']} new  {told['error'] or ''}".rstrip())
+        if not seen["channels"]:
+            print("The profile names no channel under alerts; nobody was told.")
+
+    or_one_sentence(work)
+
+
+@app.command()
+def recompute(half_year: HalfYearArgument, city: CityOption = None) -> None:
+    """Count a released half-year again by today's definitions, so that later ones compare with it."""
+    from citycheck.steps import recompute as steps
+
+    or_one_sentence(lambda: print(steps.recompute(city or settings().city, half_year)))
 
 
 @app.command()

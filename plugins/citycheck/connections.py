@@ -25,6 +25,7 @@ class Connection:
     login: str = ""
     password: str = field(default="", repr=False)
     extra: dict[str, Any] = field(default_factory=dict, repr=False)
+    port: int | None = None
 
 
 Lookup = Callable[[str], Connection]
@@ -48,6 +49,7 @@ def from_environment(connection_id: str) -> Connection:
                 about.get("login") or "",
                 about.get("password") or "",
                 json.loads(extra) if isinstance(extra, str) else extra,
+                int(about["port"]) if about.get("port") else None,
             )
         parts = urlsplit(written)
         extra = dict(parse_qsl(parts.query))
@@ -57,8 +59,9 @@ def from_environment(connection_id: str) -> Connection:
             unquote(parts.username or ""),
             unquote(parts.password or ""),
             json.loads(extra["__extra__"]) if "__extra__" in extra else extra,
+            parts.port,
         )
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, TypeError):
         # The text is not shown: it holds a secret.
         raise BadInput(
             f"{variable} is neither JSON nor a URI as Airflow writes connections. Correct it."

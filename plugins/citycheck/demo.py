@@ -188,7 +188,8 @@ def _ranking(about: City, released: Released) -> Table:
         title=f"{about.profile.name.zh} {about.profile.name.en} · {released.half_year} · version {released.release.version}"
     )
     for name, side in (
-        ("rank 名次", "right"), ("county 县区", "left"), ("index 指数", "right"), ("change 变化", "right"),
+        ("rank 名次", "right"), ("county 县区", "left"), ("index 指数", "right"), ("90 % 区间", "right"),
+        ("change 变化", "right"),
         ("band 等级", "left"), ("weight with data 有数据权重", "right"), ("reports/1,000 报修", "right"),
     ):  # fmt: skip
         table.add_column(name, justify=side)  # type: ignore[arg-type]
@@ -200,6 +201,7 @@ def _ranking(about: City, released: Released) -> Table:
             _or(row["rank"], "{:d}", "–"),
             row["area_name"],
             _or(row["index_score"], "{:.1f}", "数据不足 insufficient"),
+            "–" if row["index_low"] is None else f"{row['index_low']:.1f}–{row['index_high']:.1f}",
             _or(row["index_change"], "{:+.1f}", "–"),
             _or(row["band_zh"], "{}", "–"),
             _or(row["weight_available_pct"], "{:.0f} %", "–"),

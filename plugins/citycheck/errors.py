@@ -20,6 +20,10 @@ class NotReady(CitycheckError):
     """Something that must come first has not come yet."""
 
 
+class NothingToDo(CitycheckError):
+    """What was asked for is done already, or is not due yet. The DAGs skip the run."""
+
+
 class GateFailed(CitycheckError):
     """A check of severity `error` failed: the data does not go on."""
 

@@ -44,6 +44,11 @@ class HalfYear:
     def previous(self) -> HalfYear:
         return HalfYear(self.year - 1, 2) if self.half == 1 else HalfYear(self.year, 1)
 
+    @property
+    def year_before(self) -> HalfYear:
+        """The same half of the year before."""
+        return HalfYear(self.year - 1, self.half)
+
     def start(self, zone: ZoneInfo) -> datetime:
         """First moment of the half-year, aware."""
         return datetime(self.year, 1 if self.half == 1 else 7, 1, tzinfo=zone)

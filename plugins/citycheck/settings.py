@@ -80,6 +80,11 @@ class CityHome:
         return self.root / "data_docs"
 
     @property
+    def alerts(self) -> Path:
+        """What people were told, and when: without it they would be told twice."""
+        return self.root / "alerts"
+
+    @property
     def work(self) -> Path:
         """Unfinished business: anything here may be deleted between runs."""
         return self.root / "scratch"

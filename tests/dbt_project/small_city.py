@@ -25,7 +25,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from citycheck.steps import access
+from citycheck.cities import indicators
+from citycheck.steps import access, statistics
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = ROOT / "dbt_project"
@@ -127,6 +128,8 @@ class SmallCity:
     )
     seed: int = 20260701
     has_streets: bool = False
+    folder: Path = Path("cities/small")
+    """Where the packs of the city's own indicators are, if it has any."""
 
     def __post_init__(self) -> None:
         """Draw every table from one seeded generator."""
@@ -369,19 +372,27 @@ class Build:
             return connection.execute(sql, parameters).fetchall()
 
 
-ON_ACCESS = "source:access+"
-"""What hangs on who reaches what: built after the step `access` has measured it, the rest before."""
-FOR_ACCESS = "+int_facility_classes +int_circle_facilities +int_demand_points +stg_walking_edges"
+MEASURED = ("source:access+", "source:statistics+")
+"""What hangs on who reaches what, or on what libraries compute of the places: built after them, the rest before."""
+FOR_STEPS = (
+    "+int_facility_classes +int_circle_facilities +int_demand_points +stg_walking_edges"
+    " +stg_survey_responses +stg_population_margins survey_characteristics"
+    " +int_repair_counts +int_unit_neighbours +int_community_areas scoring"
+)
 
 
 def run_dbt(folder: Path, city: SmallCity, *arguments: str, **variables: Any) -> Build:
     """Write the city's lake below `folder` and build it as the steps do: places, access county by county, marts.
 
-    Of models chosen with --select, those that hang on the source `access` are built after what the step needs. The
-    repository stays untouched.
+    Of models chosen with --select, those that are built after `access` come after what that step needs. Nothing is drawn:
+    the source `uncertainty` has no rows unless the variable of its name passes files. The repository stays untouched.
     """
     (folder / "lake").mkdir(parents=True, exist_ok=True)
-    reached = folder / "access"
+    reached, computed = folder / "access", folder / "statistics"
+    inputs = write_lake(folder / "lake", city.tables)
+    packs = indicators.load_packs(city.folder)
+    packs.write(folder / "lake" / f"{indicators.INPUT}.parquet")
+    inputs[indicators.INPUT] = f"'{folder / 'lake' / indicators.INPUT}.parquet'"
     values = {
         "city": "small",
         "city_name_zh": "合成市",
@@ -394,8 +405,10 @@ def run_dbt(folder: Path, city: SmallCity, *arguments: str, **variables: Any) ->
         "cut_off": f"{CUT_OFF}",
         "projected_crs": "EPSG:4549",
         "provided_kinds": city.provided_kinds,
-        "inputs": write_lake(folder / "lake", city.tables),
+        "city_models": list(packs.models),
+        "inputs": inputs,
         "access": {name: f"'{path}'" for name, path in access.files(reached).items()},
+        "statistics": {name: f"'{path}'" for name, path in statistics.files(computed).items()},
         "walking_network": bool(city.tables["walking_edges"]),
         "previous_release": "",
         "spatial_extension": str(SPATIAL),
@@ -404,18 +417,18 @@ def run_dbt(folder: Path, city: SmallCity, *arguments: str, **variables: Any) ->
     build = Build(folder / "build.duckdb", folder / "target", city, "")
     options = list(arguments)
     if "--select" not in options:
-        said = _dbt(build, values, *options, "--exclude", ON_ACCESS)
+        said = _dbt(build, values, *options, "--exclude", *MEASURED)
+        options += ["--select", *MEASURED]
     else:
         at = options.index("--select") + 1
         chosen = options[at].split()
-        options[at] = " ".join(f"{models},{ON_ACCESS}" for models in chosen)
-        first = [*arguments[:at], f"{arguments[at]} {FOR_ACCESS}", *arguments[at + 1 :]]
-        said = _dbt(build, values, *first, "--exclude", ON_ACCESS)
+        options[at] = " ".join(f"{models},{measured}" for models in chosen for measured in MEASURED)
+        first = [*arguments[:at], f"{arguments[at]} {FOR_STEPS}", *arguments[at + 1 :]]
+        said = _dbt(build, values, *first, "--exclude", *MEASURED)
+    statistics.run(build.database, computed)
     access.prepare(build.database, reached)
     for county in access.counties(build.database):
         access.run(build.database, county, reached)
-    if "--select" not in options:
-        options += ["--select", ON_ACCESS]
     return replace(build, output=said + _dbt(build, values, *options))
 
 
@@ -427,7 +440,8 @@ def _dbt(build: Build, values: dict[str, Any], *arguments: str) -> str:
         "--log-path",
         str(folder / "logs"),
     ]
-    command += ["build", *arguments, "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
+    project = indicators.load_packs(build.city.folder).project(folder / "project")
+    command += ["build", *arguments, "--project-dir", str(project), "--profiles-dir", str(PROJECT)]
     command += ["--target-path", str(build.target), "--vars", json.dumps(values)]
     environment = {
         **os.environ,

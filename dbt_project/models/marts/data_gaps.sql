@@ -6,7 +6,8 @@ missing as (
 ),
 
 indicators as (
-    select * from {{ ref('indicators') }}
+    select * from {{ ref('int_indicators') }}
+    where is_scored
 ),
 
 dimensions as (

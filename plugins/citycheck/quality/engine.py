@@ -19,6 +19,7 @@ from great_expectations.execution_engine import PandasExecutionEngine
 from great_expectations.execution_engine.pandas_batch_data import PandasBatchData
 from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 from great_expectations.expectations.row_conditions import (
+    AndCondition,
     ComparisonCondition,
     NullityCondition,
     Operator,
@@ -260,6 +261,8 @@ def _columns(metric: MetricConfiguration) -> list[str]:
 
 def _row_condition(written: Any) -> str:
     condition = deserialize_row_condition(written) if isinstance(written, dict) else written
+    if isinstance(condition, AndCondition):
+        return " and ".join(_row_condition(part) for part in condition.conditions)
     if isinstance(condition, NullityCondition):
         return f"{name(condition.column.name)} is {'' if condition.is_null else 'not '}null"
     if isinstance(condition, ComparisonCondition) and condition.operator not in (
@@ -268,4 +271,4 @@ def _row_condition(written: Any) -> str:
     ):
         operator = {"==": "=", "!=": "is distinct from"}.get(str(condition.operator), str(condition.operator))
         return f"coalesce({name(condition.column.name)} {operator} {literal(condition.parameter)}, false)"
-    raise TypeError("a row_condition compares a column with a value or with null")
+    raise TypeError("a row_condition compares columns with values or with null, all of them")

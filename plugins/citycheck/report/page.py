@@ -80,6 +80,8 @@ UNITS = {
     "places_per_1000": Words("个/千人", "places per 1,000"),
     "beds_per_1000": Words("张/千人", "beds per 1,000"),
     "types": Words("种", "types"),
+    "points": Words("分", "points"),
+    "CNY_per_year": Words("元/年", "yuan a year"),
 }
 FEEDS = {
     "communities": Words("社区底数", "Communities"),
@@ -92,10 +94,13 @@ TABLES = {
     "buildings": Words("住宅楼或人口点", "Buildings"),
     "community_changes": Words("社区变更", "Changes of communities"),
     "estates": Words("住宅小区", "Estates"),
+    "local_figures": Words("本市自有数据", "Figures of the city"),
     "walking_edges": Words("步行路网", "Walking network"),
     "facilities": Words("设施", "Facilities"),
     "survey_responses": Words("问卷", "Answers"),
     "meeting_items": Words("座谈会纪要", "Minutes of meetings"),
+    "population_margins": Words("人口构成", "Population by age, sex, tenure and household"),
+    "survey_invitations": Words("问卷发放数", "Invitations to the survey"),
     "repair_reports": Words("报修件各版本", "Versions of reports"),
 }
 SHORTFALLS = {
@@ -161,6 +166,7 @@ def render(
             communities=communities,
             weights=_weights(counties),
             weight_min=_weight_min(connection),
+            changes=_changes(connection),
             indicators=_indicator_values(connection),
             measure=measure,
             drawings=draw(
@@ -245,6 +251,46 @@ def _weight_min(connection: duckdb.DuckDBPyConnection) -> float:
     return float(found[0]) if found else 0.0
 
 
+def _changes(connection: duckdb.DuckDBPyConnection) -> list[Row]:
+    """Per comparison that some county allows: the causes that moved any county, and each county's change by cause."""
+    rows = _rows(
+        connection,
+        """
+        select change.*, area.area_name
+        from marts.index_changes as change
+        join marts.areas as area using (area_level, area_id)
+        join marts.index_scores as score using (area_level, area_id)
+        where change.area_level = 'county' and change.node_code = 'index'
+        order by change.comparison, score.rank nulls last, area_id
+        """,
+    )
+    points = _rows(
+        connection,
+        """
+        select comparison, area_id, cause_code as code, any_value(name_zh) as zh, any_value(name_en) as en,
+            cast(sum(cast(points as decimal(38, 12))) as double) as points
+        from marts.index_change_causes join standard.change_causes using (cause_code)
+        where area_level = 'county' and node_code = 'index'
+        group by comparison, area_id, cause_code order by any_value(cause_order), comparison, area_id
+        """,
+    )
+    found = []
+    for comparison in sorted({row["comparison"] for row in rows if row["is_comparable"]}):
+        of = [row for row in rows if row["comparison"] == comparison]
+        caused = [cell for cell in points if cell["comparison"] == comparison]
+        by_area: dict[str, dict[str, float]] = {row["area_id"]: {} for row in of}
+        for cell in caused:
+            by_area[cell["area_id"]][cell["code"]] = cell["points"]
+        found.append(
+            {
+                "half_year": _half_year(of[0]["compared_half_year"]),
+                "causes": list({cell["code"]: cell for cell in caused}.values()),
+                "rows": [row | {"points": by_area[row["area_id"]]} for row in of],
+            }
+        )
+    return found
+
+
 def _indicator_values(connection: duckdb.DuckDBPyConnection) -> list[Row]:
     """Indicators that have a value in some county, each with its values by county."""
     cells = _rows(
@@ -253,7 +299,7 @@ def _indicator_values(connection: duckdb.DuckDBPyConnection) -> list[Row]:
         select
             value.indicator_code as code, value.unit, value.area_id, value.value, named.name_zh, named.name_en
         from marts.indicators as value
-        join standard.indicators as named using (indicator_code)
+        join marts.indicator_definitions as named using (indicator_code)
         join standard.dimensions as dimension on dimension.dimension_code = named.dimension_code
         where value.area_level = 'county' and value.value is not null and value.status = 'ok'
         order by dimension.dimension_order, value.indicator_code, value.area_id
@@ -288,8 +334,8 @@ def _measure(connection: duckdb.DuckDBPyConnection, communities: list[Row]) -> M
         """
         select
             indicator_code, value.unit, named.name_zh, named.name_en, named.goalpost_low, named.goalpost_high
-        from marts.indicators as value join standard.indicators as named using (indicator_code)
-        where value.area_level = 'community' and value.value is not null and value.status = 'ok'
+        from marts.indicators as value join marts.indicator_definitions as named using (indicator_code)
+        where named.is_scored and value.area_level = 'community' and value.value is not null and value.status = 'ok'
         group by all
         having count(*) >= ?
         order by count(*) desc, any_value(named.weight) desc, indicator_code

@@ -1,7 +1,7 @@
-"""From the lake to a release: freeze the inputs → places → access → marts → gate → stage → publish, one half-year at a time.
+"""From the lake to a release: freeze the inputs → places → access → marts → uncertainty → gate → stage → publish.
 
-A build is named by a hash of everything it is made from. Whatever is interrupted can be run again: the same
-inputs give the same build, and the same build gives the same bytes.
+One half-year at a time. A build is named by a hash of everything it is made from. Whatever is interrupted can be run
+again: the same inputs give the same build, and the same build gives the same bytes.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from citycheck import FEEDS, __version__, duck, standard
+from citycheck.cities import indicators
 from citycheck.cities.crs import check_crs
 from citycheck.cities.profile import City, load_city
 from citycheck.duck import spatial_extension_path
-from citycheck.errors import BadInput, CitycheckError, DiskFull, NotReady
+from citycheck.errors import BadInput, CitycheckError, DiskFull, NothingToDo, NotReady
 from citycheck.lake import store
 from citycheck.lake.files import fsync_folder, replacing, telling_disk_full, write_json
 from citycheck.lake.landing import exclusive
@@ -34,7 +35,7 @@ from citycheck.matching.match import FACILITY_MATCHES
 from citycheck.period import HalfYear, utc_naive
 from citycheck.release import publish as releases
 from citycheck.settings import CityHome, settings
-from citycheck.steps import access, ingest
+from citycheck.steps import access, earlier, ingest, statistics, uncertainty
 
 _LEDGER = pa.schema(
     [(name, pa.string()) for name in ("feed", "table_name", "half_year", "delivery", "source_file")]
@@ -86,8 +87,8 @@ class Build:
 
     @property
     def dbt_results(self) -> list[Path]:
-        """What dbt said of the places and of the marts, as far as it has said it."""
-        paths = (self.dbt_target / f"{part}_results.json" for part in ("places", "marts"))
+        """What dbt said of each of its parts, as far as it has said it."""
+        paths = (self.dbt_target / f"{part}_results.json" for part in _SELECTED)
         return [path for path in paths if path.is_file()]
 
     @property
@@ -96,8 +97,21 @@ class Build:
         return self.work / "places" / f"{self.half_year}.duckdb"
 
     @property
+    def marts(self) -> Path:
+        """The database with all that does not hang on what is drawn."""
+        return self.work / "marts" / f"{self.half_year}.duckdb"
+
+    @property
     def access(self) -> Path:
         return self.work / "access"
+
+    @property
+    def statistics(self) -> Path:
+        return self.work / "statistics"
+
+    @property
+    def uncertainty(self) -> Path:
+        return self.work / "uncertainty"
 
     @property
     def staged(self) -> Path:
@@ -114,8 +128,32 @@ def is_over(city: str, half_year: str, now: datetime) -> bool:
     return HalfYear.parse(half_year).end(load_city(city).profile.zone) <= now
 
 
-def freeze(city: str, half_year: str) -> Build:
-    """Write down exactly what the build is made from.
+def begin(
+    city: str, half_year: str, *, over_at: datetime | None = None, waits_for_feeds: bool = False
+) -> Build:
+    """Freeze the inputs of the half-year's next release.
+
+    Raises `NothingToDo` when the half-year is not over at `over_at`, when its current release was made from exactly these
+    inputs, and, for a run that `waits_for_feeds`, when a feed has nothing accepted; otherwise raises what `freeze` does.
+    """
+    if over_at is not None and not is_over(city, half_year, over_at):
+        raise NothingToDo(f"{city}: {half_year} is not over; what its feeds have brought so far is kept.")
+    from citycheck.steps import recompute  # which builds, and so imports this
+
+    recompute.bring_up_to_date(city, half_year)
+    try:
+        build = freeze(city, half_year)
+    except NotReady as missing:
+        if waits_for_feeds:
+            raise NothingToDo(f"{missing} The assets of the feeds will start a run of their own.") from None
+        raise
+    if is_released(build):
+        raise NothingToDo(f"{city} {half_year}: the current release was made from exactly these inputs.")
+    return build
+
+
+def freeze(city: str, half_year: str, *, recorded: list[dict[str, Any]] | None = None) -> Build:
+    """Write down exactly what the build is made from: what counts now, or the inputs that a release has `recorded`.
 
     Raises `NotReady` when a feed has nothing accepted, and `BadInput` when the city maps no communities, when its
     projected CRS does not fit it, or when nothing of its reports was written before the cut-off.
@@ -126,11 +164,14 @@ def freeze(city: str, half_year: str) -> Build:
         raise BadInput(
             f"{city}: the profile maps no table communities; an index is made of communities. Add their polygons."
         )
-    manifests = [
-        entry
-        for feed in about.profile.provided_feeds
-        for entry in store.counting(home, feed, half_year, ingest.adds_up(about, feed))
-    ]
+    if recorded is None:
+        manifests = [
+            entry
+            for feed in about.profile.provided_feeds
+            for entry in store.counting(home, feed, half_year, ingest.adds_up(about, feed))
+        ]
+    else:
+        manifests = [_recorded(home, entry) for entry in recorded if entry["half_year"] == half_year]
     communities = next(
         m["tables"]["communities"]["accepted_sha256"] for m in manifests if m["feed"] == "communities"
     )
@@ -140,7 +181,10 @@ def freeze(city: str, half_year: str) -> Build:
                 f"{manifest['feed']} {half_year}: was checked against other communities than those accepted now. "
                 f"Run ingest_{manifest['feed']} with half_year={half_year} again."
             )
-    late = _late(about, home, period, manifests)
+    if recorded is None:
+        late = _late(about, home, period, manifests)
+    else:
+        late = [_recorded(home, entry) for entry in recorded if entry["half_year"] != half_year]
     before = _communities_before(home, period)
     for manifest in manifests + late + before:
         for table, entry in manifest["tables"].items():
@@ -151,7 +195,8 @@ def freeze(city: str, half_year: str) -> Build:
                     f"Run ingest_{manifest['feed']} with half_year={manifest['half_year']} again."
                 )
     _check_versions(about, home, period, manifests)
-    provenance = _provenance(about, home, period, manifests + late, before)
+    compared = earlier.describe(about, home, half_year) if recorded is None else []
+    provenance = _provenance(about, home, period, manifests + late, before, compared)
     written = json.dumps(provenance, ensure_ascii=False, sort_keys=True)
     build = Build(city, half_year, hashlib.sha256(written.encode()).hexdigest()[:16])
     build.work.mkdir(parents=True, exist_ok=True)
@@ -181,12 +226,27 @@ def freeze(city: str, half_year: str) -> Build:
         ]
         for table in _PLACES
     }
+    about.packs.write(build.work / f"{indicators.INPUT}.parquet")
     files |= {
+        indicators.INPUT: [str(build.work / f"{indicators.INPUT}.parquet")],
         "ledger": [str(build.work / "ledger.parquet")],
         "quarantine": [str(build.work / "quarantine.parquet")],
     }
     write_json(build.inputs, {"provenance": provenance, "files": files})
     return build
+
+
+def _recorded(home: CityHome, recorded: dict[str, Any]) -> dict[str, Any]:
+    """The accepted delivery that a release names. Raises `BadInput` when the lake holds it no more."""
+    feed, half_year = recorded["feed"], recorded["half_year"]
+    for entry in store.accepted(home, feed, half_year):
+        found = {table: of["accepted_sha256"] for table, of in entry["tables"].items()}
+        if found == {table: of["sha256"] for table, of in recorded["tables"].items()}:
+            return entry
+    raise BadInput(
+        f"{feed} {half_year}: the release was made from the delivery {recorded['delivery'][:12]}…, which the lake does not hold "
+        "as it was accepted then; it cannot be computed again. Restore lake/ from a copy."
+    )
 
 
 def _has_network(about: City, manifests: list[dict[str, Any]]) -> bool:
@@ -313,6 +373,7 @@ def build_places(build: Build) -> list[list[str]]:
         for path in build.dbt_results:  # what an earlier try said must not speak for this one
             path.unlink()
         _run_dbt(build, "places", build.places)
+        statistics.run(build.places, build.statistics)
         access.prepare(build.places, build.access)
     counties = access.counties(build.places)
     has_network = _frozen(build)["provenance"]["walking_network"]
@@ -332,24 +393,44 @@ def measure_access(build: Build, counties: list[str]) -> dict[str, int]:
 
 
 def build_marts(build: Build) -> list[dict[str, Any]]:
-    """Build and test all other models; returns one row a node. The database appears only when all passed.
+    """Build and test the models that hang on who reaches what, up to the index; returns one row a node.
 
     Raises `NotReady` when a county is not measured, and `BuildFailed` like `build_places`.
     """
     with exclusive(build.work / ".lock"):
         access.check_complete(build.places, build.access)
-        return _run_dbt(build, "marts", build.database, begin_with=build.places)
+        return _run_dbt(build, "marts", build.marts, begin_with=build.places)
 
 
-def build_all(build: Build) -> list[dict[str, Any]]:
-    """Places, access of every county, marts: what the tasks of the DAG do, in one process."""
+def build_uncertainty(build: Build) -> list[dict[str, Any]]:
+    """Draw how far the index may be trusted, and build and test the marts that show it; returns one row a node.
+
+    The database appears only when all passed. Raises `NotReady` when the marts are not built, and `BuildFailed` like
+    `build_places`.
+    """
+    with exclusive(build.work / ".lock"):
+        if not build.marts.is_file():
+            raise NotReady(f"{build.marts}: the marts are not built. Run the task `dbt_build` first.")
+        uncertainty.run(build.marts, build.uncertainty)
+        return _run_dbt(build, "uncertainty", build.database, begin_with=build.marts)
+
+
+def build_all(build: Build) -> None:
+    """Places, access of every county, marts, uncertainty: what the tasks of the DAG do, in one process."""
     for counties in build_places(build):
         measure_access(build, counties)
-    return build_marts(build)
+    build_marts(build)
+    build_uncertainty(build)
 
 
-_SELECTED = {"places": ["--exclude", "source:access+"], "marts": ["--select", "source:access+"]}
-"""The two parts of the project: together they are all of it, and no model or test is in both."""
+_DRAWN = "source:uncertainty+"
+_MEASURED = ("source:access+", "source:statistics+")
+_SELECTED = {
+    "places": ["--exclude", *_MEASURED, _DRAWN],
+    "marts": ["--select", *_MEASURED, "--exclude", _DRAWN],
+    "uncertainty": ["--select", _DRAWN],
+}
+"""The parts of the project: together they are all of it, and no model or test is in two."""
 
 
 def _run_dbt(build: Build, part: str, database: Path, begin_with: Path | None = None) -> list[dict[str, Any]]:
@@ -364,9 +445,10 @@ def _run_dbt(build: Build, part: str, database: Path, begin_with: Path | None = 
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DO_NOT_TRACK": "1",
     }
-    project = str(settings().dbt_project)
+    profiles = str(settings().dbt_project)
+    project = str(load_city(build.city).packs.project(build.work / "project"))
     command = [
-        sys.executable, "-m", "dbt.cli.main", "build", *_SELECTED[part], "--project-dir", project, "--profiles-dir", project,
+        sys.executable, "-m", "dbt.cli.main", "build", *_SELECTED[part], "--project-dir", project, "--profiles-dir", profiles,
         "--vars", json.dumps(_dbt_vars(build)), "--target-path", str(build.dbt_target),
         "--log-path", str(build.dbt_target), "--no-use-colors", "--threads", str(settings().dbt_threads),
         "--exclude-resource-type", "unit_test",  # they prove the formulas, not the data: `make test` runs them
@@ -396,11 +478,13 @@ def gate_marts(build: Build) -> dict[str, Any]:
     """Run the mart gate on the candidate; returns the failed checks of severity `warn`."""
     from citycheck.quality.gate import gate_marts as check
 
-    profile = load_city(build.city).profile
+    about = load_city(build.city)
+    profile = about.profile
     mapped = {table.table for feed in profile.provided_feeds for table in profile.tables_of(feed)}
     parameters = {
         "half_year": build.half_year,
         "cut_off": _moments(build)["cut_off"],
+        "indicator_codes": standard.codes("indicators", "indicator_code") + about.packs.codes,
         # What a city does not have need not be in its marts; that it is missing is told in data_gaps.
         "with_residents": [True] if "buildings" in mapped else [],
         "with_facilities": [True] if "facilities" in mapped else [],
@@ -442,6 +526,7 @@ def _provenance(
     period: HalfYear,
     manifests: list[dict[str, Any]],
     before: list[dict[str, Any]],
+    compared: list[dict[str, Any]],
 ) -> dict[str, Any]:
     profile = about.profile
     cut_off = period.end(profile.zone) + timedelta(days=standard.parameter("cut_off_lag_days"))
@@ -458,9 +543,12 @@ def _provenance(
         },
         "cut_off": cut_off.isoformat(),
         "standard_version": standard.version(),
+        "standard_sha256": earlier.standard_fingerprints(),
         "code_version": __version__,
         "code_commit": _commit(),
         "profile_sha256": about.fingerprint(),
+        "city_indicators": about.packs.codes,
+        "city_indicators_sha256": about.packs.fingerprint(),
         "sources": [
             {"name": name, "title": s.title, "licence": s.licence}
             for name, s in sorted(profile.sources.items())
@@ -490,6 +578,15 @@ def _provenance(
             "version": previous.version,
             "fingerprint": previous.fingerprint,
         },
+        "year_ago_release": next(
+            (
+                {key: entry[key] for key in ("half_year", "version", "fingerprint")}
+                for entry in compared
+                if entry["half_year"] == str(period.year_before)
+            ),
+            None,
+        ),
+        "earlier_releases": compared,
         _BEFORE: [
             {
                 "half_year": m["half_year"],
@@ -536,10 +633,14 @@ def _frozen(build: Build) -> dict[str, Any]:
             f"{build.half_year}: the inputs of build {build.id} are not written down. Run the task `ready` first."
         )
     frozen: dict[str, Any] = json.loads(build.inputs.read_text(encoding="utf-8"))
-    if frozen["provenance"]["profile_sha256"] != load_city(build.city).fingerprint():
+    about, provenance = load_city(build.city), frozen["provenance"]
+    if (provenance["profile_sha256"], provenance["city_indicators_sha256"]) != (
+        about.fingerprint(),
+        about.packs.fingerprint(),
+    ):
         raise BadInput(
-            f"{build.city}: the profile has changed since build {build.id} was begun; half of it would be of the old one. "
-            "Clear the run from its task `ready`."
+            f"{build.city}: the profile or an indicator has changed since build {build.id} was begun; half of it would be of "
+            "the old one. Clear the run from its task `ready`."
         )
     return frozen
 
@@ -559,14 +660,27 @@ def _dbt_vars(build: Build) -> dict[str, Any]:
         "previous_period_start": utc_naive(before.start(profile.zone)).isoformat(sep=" "),
         **{name: moment.isoformat(sep=" ") for name, moment in _moments(build).items()},
         "projected_crs": profile.projected_crs,
+        "time_zone": profile.time_zone,
+        "calendar": profile.calendar,
         "provided_kinds": profile.provided_kinds,
+        "survey_breaks": [one.model_dump() for one in profile.survey_breaks],
+        "city_models": list(load_city(build.city).packs.models),
         "inputs": {name: ", ".join(map(_quoted, paths)) for name, paths in frozen["files"].items()},
-        "access": {name: _quoted(str(path)) for name, path in access.files(build.access).items()},
+        **{
+            source: {name: _quoted(str(path)) for name, path in files.items()}
+            for source, files in {
+                "access": access.files(build.access),
+                "statistics": statistics.files(build.statistics),
+                "uncertainty": uncertainty.files(build.uncertainty),
+            }.items()
+        },
         "walking_network": frozen["provenance"]["walking_network"],
         "detour_factor": frozen["provenance"]["detour_factor"],
         "previous_release": str(build.home.releases / previous["half_year"] / str(previous["version"]))
         if previous
         else "",
+        "year_ago_half_year": str(HalfYear.parse(build.half_year).year_before),
+        "releases": earlier.dbt_releases(build.home, frozen["provenance"]["earlier_releases"]),
         "spatial_extension": str(spatial_extension_path()),
     }
 

@@ -173,6 +173,20 @@ def _row(table: str, i: int, wkb: Callable[[str], bytes]) -> Row:
             ),
             "walking_kind": "footway",
         },
+        "population_margins": {
+            **community,
+            "characteristic": ("sex", "age_band", "tenure", "household_size", "has_child_0_12")[i % 5],
+            "category": ("f", "60+", "owner", "5+", "no")[i % 5],
+            "people": 250.0,
+        },
+        "survey_invitations": {**community, "channel": "paper", "invited": 200},
+        "local_figures": {
+            "unit_level": "community",
+            "unit_id": f"c{i}",
+            "figure_code": "income",
+            "value": 250_000.0,
+            "as_of": START,
+        },
         "community_changes": {
             **community,
             "changed_on": START,

@@ -111,6 +111,28 @@ DEFECTS: dict[str, tuple[str, Row, list[str]]] = {
     ),
     "answer_at_the_end": ("survey_responses", {"answered_at": END}, ["outside_coverage"]),
     "answer_from_the_future": ("survey_responses", {"answered_at": datetime(2031, 1, 1)}, ["future_time"]),
+    "margin_without_category": ("population_margins", {"category": None}, ["missing_key"]),
+    "margin_of_unknown_kind": (
+        "population_margins",
+        {"characteristic": "income", "category": "f"},
+        ["unknown_code"],
+    ),
+    "margin_of_another_kind": (
+        "population_margins",
+        {"characteristic": "tenure", "category": "f"},
+        ["unknown_code"],
+    ),
+    "margin_of_unknown_community": ("population_margins", {"community_id": "c999"}, ["unknown_community"]),
+    "margin_below_zero": ("population_margins", {"people": -1.0}, ["negative_number"]),
+    "margin_without_people": ("population_margins", {"people": None}, ["bad_value"]),
+    "invitation_without_channel": ("survey_invitations", {"channel": None}, ["missing_key"]),
+    "invitation_by_pigeon": ("survey_invitations", {"channel": "pigeon"}, ["unknown_code"]),
+    "invitation_to_nowhere": ("survey_invitations", {"community_id": "c999"}, ["unknown_community"]),
+    "invitation_of_less_than_nobody": ("survey_invitations", {"invited": -1}, ["negative_number"]),
+    "invitation_of_a_country": ("survey_invitations", {"invited": 1_000_001}, ["implausible_size"]),
+    "figure_of_a_street": ("local_figures", {"unit_level": "street"}, ["unknown_code"]),
+    "figure_without_day": ("local_figures", {"as_of": None}, ["missing_key"]),
+    "figure_without_value": ("local_figures", {"value": None}, ["bad_value"]),
     "change_of_unknown_kind": ("community_changes", {"change": "moved"}, ["unknown_code"]),
     "change_without_day": ("community_changes", {"changed_on": None}, ["missing_key"]),
     "need_of_unknown_code": ("meeting_items", {"need_code": "N31"}, ["unknown_code"]),
@@ -187,6 +209,15 @@ def test_each_defect_gets_its_own_code(
     assert verdict.reasons == Counter(code for name in defects for code in DEFECTS[name][2])
     assert (verdict.rows_in, verdict.rows_quarantined) == (len(rows), len(defects))
     assert verdict.rows_in == verdict.rows_accepted + verdict.rows_quarantined
+
+
+def test_a_figure_of_the_whole_city_has_a_key_too(gate: Gate, clean: Clean) -> None:
+    """No community is a place like any other: one figure of the city is right, two that differ are a conflict."""
+    rows = clean("population_margins")
+    rows[3] |= {"community_id": None, "characteristic": "sex", "category": "m"}
+    assert gate("population_margins", rows).reasons == {}
+    rows[4] |= {"community_id": None, "characteristic": "sex", "category": "m", "people": 9.0}
+    assert gate("population_margins", rows).reasons == {"key_conflict": 2}
 
 
 def test_the_same_key_with_different_contents_is_quarantined_on_both_sides(

@@ -15,7 +15,7 @@ FILES = {
     "estates": ("communities/estates.csv", "小区编码"),
     "walking_edges": ("communities/streets.csv", "路段编码"),
     "facilities": ("facilities/facilities.csv", "设施编码"),
-    "survey_responses": ("survey/*.csv", "问卷编号"),
+    "survey_responses": ("survey/survey_*.csv", "问卷编号"),
     "repair_reports": ("repair_reports/*.csv", "工单编号"),
 }
 KEYS = {"missing_key", "duplicate", "key_conflict"}

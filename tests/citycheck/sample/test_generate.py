@@ -55,9 +55,13 @@ def test_files_are_those_of_the_source_systems(delivery: Path, next_delivery: Pa
             "communities/buildings.csv",
             "communities/estates.csv",
             "communities/streets.csv",
+            "communities/property_credit.csv",
+            "communities/collective_income.csv",
+            "communities/population.csv",
             "facilities/facilities.csv",
             "survey/survey_online.csv",
             "survey/survey_paper.csv",
+            "survey/invitations.csv",
             *months,
         ]
     )
@@ -181,7 +185,7 @@ def test_buildings_keep_their_place(clean: Clean, next_delivery: Path) -> None:
 
 
 def test_every_unit_has_at_least_a_hundred_answers(clean: Clean) -> None:
-    answers = clean("survey/*.csv", "问卷编号")
+    answers = clean("survey/survey_*.csv", "问卷编号")
     count = Counter(row["社区编码"] for row in answers)
     assert len(count) == 133
     assert all(100 <= number <= 190 for number in count.values())

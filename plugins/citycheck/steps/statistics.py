@@ -1,0 +1,152 @@
+"""What libraries compute on places alone, between the first and the second part of dbt: the source `statistics`.
+
+Reads the places read-only and writes parquet, each relation in one step. A survey's weights agree with the register
+(plugins/citycheck/survey/); reports cluster where chance would not put them (plugins/citycheck/repairs/).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from citycheck import duck
+from citycheck.errors import NotReady
+from citycheck.lake.files import replacing
+from citycheck.repairs.hot_spots import Limits as HotSpotLimits
+from citycheck.repairs.hot_spots import hot_spots
+from citycheck.settings import settings
+from citycheck.survey.weights import Limits, weights
+
+_DECIMALS = 9
+"""Of what is written: the last bits of a logarithm differ between processors."""
+SCHEMAS = {
+    "survey_weights": pa.schema(
+        [("response_id", pa.string()), ("weight", pa.float64()), ("weighting", pa.string())]
+    ),
+    "survey_margins": pa.schema(
+        [(name, pa.string()) for name in ("county_id", "characteristic", "category")]
+        + [("people", pa.float64()), ("respondents", pa.int64()), ("weighted", pa.float64())]
+    ),
+    "hot_spots": pa.schema(
+        [("category_code", pa.string()), ("community_id", pa.string()), ("reports", pa.int64())]
+        + [(name, pa.float64()) for name in ("reports_per_1000", "z_score", "p_value", "q_value")]
+        + [("cluster", pa.string()), ("not_tested", pa.string())]
+    ),
+}
+"""The relations of the source, each a file of its name."""
+
+
+def files(folder: Path) -> dict[str, Path]:
+    """Where dbt finds each relation of its source `statistics`."""
+    return {name: folder / f"{name}.parquet" for name in SCHEMAS}
+
+
+def run(database: Path, folder: Path) -> dict[str, int]:
+    """Write every relation of the source; returns the rows of each. Raises `NotReady` when the places are not built."""
+    if not database.is_file():
+        raise NotReady(f"{database}: the places are not built. Run the task `places` first.")
+    with duck.connect(database, read_only=True, memory_limit=settings().duckdb_memory_limit) as places:
+        found = survey(places) | {"hot_spots": clusters(places)}
+    for name, path in files(folder).items():
+        with replacing(path) as temporary:
+            pq.write_table(pa.Table.from_pylist(found[name], schema=SCHEMAS[name]), temporary)
+    return {name: len(rows) for name, rows in found.items()}
+
+
+def survey(places: duckdb.DuckDBPyConnection) -> dict[str, list[dict[str, Any]]]:
+    """How many people each respondent stands for, and what the weights were raked to."""
+    scoring = dict(places.execute("select parameter, value from standard.scoring").fetchall())
+    characteristics: dict[str, list[str]] = defaultdict(list)
+    for name, category in places.execute(
+        "select characteristic, category from standard.survey_characteristics where is_raked order by category_order"
+    ).fetchall():
+        characteristics[name].append(category)
+    respondents = _rows(
+        places,
+        f"""
+        select response_id, community_id, {", ".join(characteristics)} from staging.stg_survey_responses
+        order by response_id
+        """,
+    )
+    people: dict[tuple[str | None, str], dict[str, float]] = defaultdict(dict)
+    for community, name, category, count in places.execute(
+        """
+        select community_id, characteristic, category, people from staging.stg_population_margins
+        order by community_id, characteristic, category
+        """
+    ).fetchall():
+        people[community, name][category] = count
+    found = weights(
+        respondents,
+        dict(places.execute("select community_id, county_id from staging.stg_communities").fetchall()),
+        dict(
+            places.execute(
+                "select community_id, sum(residents) from intermediate.int_demand_points group by community_id"
+            ).fetchall()
+        ),
+        people,
+        characteristics,
+        Limits(
+            coverage_min=scoring["indicator_min_coverage"],
+            category_n_min=scoring["raking_category_n_min"],
+            ratio_min=scoring["raking_ratio_min"],
+            ratio_max=scoring["raking_ratio_max"],
+            tolerance=scoring["raking_tolerance"],
+            rounds_max=int(scoring["raking_rounds_max"]),
+        ),
+    )
+    if not found.raked.has_converged:
+        print(
+            f"The survey's weights still changed after {found.raked.rounds} rounds: the register's margins do not agree with "
+            "where respondents live. survey_margins says what was reached."
+        )
+    return {
+        "survey_weights": [
+            {"response_id": row["response_id"], "weight": round(weight, _DECIMALS), "weighting": weighting}
+            for row, weight, weighting in zip(
+                respondents, found.weight.tolist(), found.weighting, strict=True
+            )
+        ],
+        "survey_margins": [
+            row | {name: round(row[name], _DECIMALS) for name in ("people", "weighted")}
+            for row in found.margins
+        ],
+    }
+
+
+def clusters(places: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    """Where reports cluster, category by category."""
+    standard = dict(places.execute("select parameter, value from standard.scoring").fetchall())
+    reports: dict[str, dict[str, int]] = defaultdict(dict)
+    for category, community, count in places.execute(
+        "select category_code, community_id, reports from intermediate.int_repair_counts order by 1, 2"
+    ).fetchall():
+        reports[category][community] = count
+    return hot_spots(
+        reports,
+        dict(
+            places.execute(
+                "select area_id, residents from intermediate.int_community_areas where area_level = 'community' order by 1"
+            ).fetchall()
+        ),
+        places.execute(
+            "select community_id, other_community_id from intermediate.int_unit_neighbours order by 1, 2"
+        ).fetchall(),
+        HotSpotLimits(
+            reports_min=int(standard["hot_spot_reports_min"]),
+            units_min=int(standard["hot_spot_units_min"]),
+            permutations=int(standard["hot_spot_permutations"]),
+            false_discovery_max=standard["hot_spot_false_discovery_max"],
+        ),
+    )
+
+
+def _rows(places: duckdb.DuckDBPyConnection, sql: str) -> Sequence[dict[str, Any]]:
+    found: list[dict[str, Any]] = places.execute(sql).to_arrow_table().to_pylist()
+    return found
