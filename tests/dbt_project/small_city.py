@@ -375,7 +375,7 @@ class Build:
 MEASURED = ("source:access+", "source:statistics+")
 """What hangs on who reaches what, or on what libraries compute of the places: built after them, the rest before."""
 FOR_STEPS = (
-    "+int_facility_classes +int_circle_facilities +int_demand_points +stg_walking_edges"
+    "+stg_communities +int_facility_classes +int_circle_facilities +int_demand_points +stg_walking_edges"
     " +stg_survey_responses +stg_population_margins survey_characteristics"
     " +int_repair_counts +int_unit_neighbours +int_community_areas scoring"
 )

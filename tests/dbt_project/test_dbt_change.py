@@ -233,7 +233,7 @@ def test_indicators_add_up_too(mixture: Compared) -> None:
     """
     now = {tuple(key): points for *key, points in mixture.build.rows(sql)}
     sql = """
-        select area_level, area_id, indicator_code, 'now' = state as is_now, share * score
+        select area_level, area_id, indicator_code, 'current' = state as is_now, share * score
         from intermediate.int_change_shares where node_code = 'index'
     """
     then: dict[tuple[str, ...], float] = defaultdict(float)

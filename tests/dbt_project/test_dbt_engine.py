@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 from typing import Any
 
@@ -256,6 +257,68 @@ def test_exponential_ranks_of_the_english_indices(engine: SqlEngine) -> None:
     assert found[99] == pytest.approx(50.4, abs=0.3)  # of 1,000, the 100th from the most deprived
 
 
+def test_the_english_index_orders_areas_as_published(engine: SqlEngine) -> None:
+    """Ranks of the seven domains and of the index of eleven areas (Indices of Deprivation 2019, file 2; OGL v3).
+
+    All 32,844 areas take part, so that R is as published: the others take the ranks that are left, in an order of no
+    consequence. The weights sum to 0.999, and so does the index: it is a sum, not a mean.
+    """
+    units = 32_844
+    domains = ["income", "employment", "education", "health", "crime", "barriers", "environment"]
+    published = {  # area: rank of the index, ranks of the domains
+        "E01021696": (1927, (2056, 2144, 1768, 1550, 4681, 5476, 31511)),
+        "E01021699": (3456, (4954, 5193, 2451, 1688, 3195, 7576, 25588)),
+        "E01021703": (3972, (3934, 5162, 1789, 2840, 9724, 8865, 27159)),
+        "E01021576": (4058, (2806, 2893, 1527, 12477, 9867, 10748, 30939)),
+        "E01021686": (5142, (4162, 6526, 10119, 5536, 5571, 12472, 4102)),
+        "E01021771": (5221, (4339, 5344, 3244, 12147, 7090, 4230, 24592)),
+        "E01021602": (12943, (18472, 22482, 19340, 29922, 7023, 158, 7152)),
+        "E01021741": (13013, (21123, 20755, 11179, 25555, 5071, 1580, 7003)),
+        "E01021562": (15050, (12251, 14355, 11789, 21477, 18481, 4822, 26064)),
+        "E01021661": (27037, (25318, 24741, 21821, 25939, 24353, 14589, 20885)),
+        "E01021728": (32817, (32425, 32523, 31516, 30372, 29065, 29648, 28593)),
+    }
+    weights = dict(zip(domains, (0.225, 0.225, 0.135, 0.135, 0.093, 0.093, 0.093), strict=True))
+    leaf = {"normalisation": "exponential_rank", "direction": -1, "ties": "max"}
+    spec = spec_of(below(*({"column": d, "weight": w, **leaf} for d, w in weights.items()), mean="sum"))
+    columns = {}
+    for at, domain in enumerate(domains):
+        known = [ranks[at] for _, ranks in published.values()]
+        columns[domain] = [*known, *sorted(set(range(1, units + 1)) - set(known))]
+    found = engine.of(spec, table_of(**columns), "index")[: len(published)]
+    assert found == sorted(found, reverse=True)
+
+    def exponential(rank: int) -> float:
+        return -23 * math.log(1 - (units - rank + 1) / units * (1 - math.exp(-100 / 23)))
+
+    by_hand = [
+        sum(w * exponential(r) for w, r in zip(weights.values(), ranks, strict=True))
+        for _, ranks in published.values()
+    ]
+    assert found == pytest.approx(by_hand, abs=1e-9)
+
+
+def test_relative_needs_others(engine: SqlEngine) -> None:
+    """Of one unit, none of them is a score; a scale that stands by itself still is."""
+    table = table_of(a=[7.0, None])
+    for normalisation in [*RELATIVE, "distance_to_target"]:
+        leaf = {"column": "a", "normalisation": normalisation, "target": 10}
+        share = {"rank_share": "r/n"}
+        assert engine.of(spec_of(below(leaf | share)), table, "a") == [None, None], normalisation
+    scale = {"normalisation": "distance_to_target", "goalpost_low": 0, "target": 10}
+    assert engine.of(spec_of(below({"column": "a", **scale})), table, "a") == [70, None]
+
+
+@pytest.mark.parametrize("unit", [1, 1e-9, 1e9])
+def test_numbers_that_are_equal_on_paper_tie_in_any_unit(engine: SqlEngine, unit: float) -> None:
+    """Shares of a denominator: 3/10, 0.3/1 and 0.1·3 are one number; 0.3000000001 is another."""
+    leaf = {"column": "a", "denominator": "people", "normalisation": "rank"}
+    table = table_of(a=[3 * unit, 0.3 * unit, (0.1 + 0.2) * unit, 0.3000000001 * unit], people=[10, 1, 1, 1])
+    assert engine.of(spec_of(below(leaf)), table, "a") == [1, 1, 1, 4]
+    plain = spec_of(below(leaf | {"normalisation": "none"}))
+    assert engine.of(plain, table, "a", "tied_units") == [3, 3, 3, 1]
+
+
 def test_coinr_s_outliers(engine: SqlEngine) -> None:
     """The example of COINr's winsorise(): of 1 to 10, 30 and 100 the last becomes 30, and that is enough."""
     spec = spec_of(below({"column": "a", "outliers": "winsorise_skew"}))
@@ -271,19 +334,18 @@ def test_relative_means_inside_the_group(engine: SqlEngine) -> None:
 
 
 def test_human_development_index(engine: SqlEngine) -> None:
-    """Human Development Report 2020, table 1: life expectancy, expected and mean years of schooling, GNI per head, HDI.
+    """The worked example of the UNDP's technical note 1 (Human Development Report 2020).
 
-    The report computes from figures with more digits than it prints: it agrees to one in the last.
+    It prints the indices of health (0.6971) and education (0.3447), a GNI of 3,829 a head, an index of income of 0.5506 and
+    an HDI of 0.510; the years of life and school here are those that give its indices. The second country is made up: half
+    of each scale save schooling, of which it has more than counts, so (0.5 · 1 · 0.5)^(1/3).
     """
-    published = {
-        "Norway": (82.4, 18.1, 12.9, 66_494, 0.957),
-        "Germany": (81.3, 17.0, 14.2, 55_314, 0.947),
-        "Qatar": (80.2, 12.0, 9.7, 92_418, 0.848),
-        "China": (76.9, 14.0, 8.1, 16_057, 0.761),
-        "India": (69.7, 12.2, 6.5, 6_681, 0.645),
-        "Niger": (62.4, 6.5, 2.1, 1_201, 0.394),
-    }
     scale = {"normalisation": "goalposts", "scale_high": 1}
+    school = [
+        {"column": "expected", "goalpost_low": 0, "goalpost_high": 18, **scale},
+        {"column": "mean", "goalpost_low": 0, "goalpost_high": 15, **scale},
+    ]
+    income = {"column": "income", "transform": "log", "goalpost_low": 100, "goalpost_high": 75_000}
     spec = spec_of(
         {
             "code": "hdi",
@@ -291,26 +353,23 @@ def test_human_development_index(engine: SqlEngine) -> None:
             "floor": 0.001,
             "children": [
                 {"column": "life", "goalpost_low": 20, "goalpost_high": 85, **scale},
-                {
-                    "code": "education",
-                    "children": [
-                        {"column": "expected", "goalpost_low": 0, "goalpost_high": 18, **scale},
-                        {"column": "mean", "goalpost_low": 0, "goalpost_high": 15, **scale},
-                    ],
-                },
-                {
-                    "column": "income",
-                    "transform": "log",
-                    "goalpost_low": 100,
-                    "goalpost_high": 75_000,
-                    **scale,
-                },
+                {"code": "education", "children": school},
+                income | scale,
             ],
         }
     )
-    columns = list(zip(*published.values(), strict=True))
-    table = table_of(**dict(zip(("life", "expected", "mean", "income"), map(list, columns), strict=False)))
-    assert engine.of(spec, table, "hdi") == pytest.approx(columns[-1], abs=0.0015)
+    table = table_of(
+        life=[20 + 65 * 0.6971, 52.5],
+        expected=[18 * 0.3447, 20],
+        mean=[15 * 0.3447, 15],
+        income=[3829, (100 * 75_000) ** 0.5],
+    )
+    [worked, made_up] = engine.of(spec, table, "hdi")
+    assert round(worked, 3) == 0.510
+    assert made_up == pytest.approx(0.25 ** (1 / 3), abs=1e-12)
+    incomes = engine.of(spec, table, "income")
+    assert round(incomes[0], 4) == 0.5506
+    assert engine.of(spec, table, "education") == pytest.approx([0.3447, 1], abs=1e-12)
 
 
 def test_rows_of_a_spec_are_the_spec(engine: SqlEngine) -> None:

@@ -255,7 +255,9 @@ def test_shortfall_keeps_the_half_year_in_which_it_was_first_seen(
 
 def test_same_rows_give_the_same_bytes(build: Build, next_half_year: Build) -> None:
     """What the closed market does not touch is equal to the last bit, though another process computed it."""
-    first, second = (table(one, "marts.indicators") for one in (build, next_half_year))
+    first, second = (
+        table(one, "marts.indicators").drop(columns="half_year") for one in (build, next_half_year)
+    )
     untouched = ~first.indicator_code.isin(["COM-1", "CNV-2"])
     pd.testing.assert_frame_equal(first[untouched], second[untouched], check_exact=True)
     for name in ("areas", "repair_statistics", "survey_satisfaction"):

@@ -22,6 +22,7 @@ EDITS: dict[str, dict[tuple[str, ...], dict[str, str]]] = {
         ("HLT-1",): {"goalpost_low": "20", "goalpost_high": "90"},
         ("ELD-1",): {"weight": "0.1"},
         ("ELD-2",): {"weight": "0.4"},
+        ("GOV-1",): {"normalisation": "min_max"},
     },
     "dimensions": {("HLT",): {"weight_pct": "20"}, ("GOV",): {"weight_pct": "8"}},
     "index_levels": {("headline", "index"): {"mean": "geometric"}},
@@ -77,6 +78,10 @@ def test_seeds_alone_change_the_index(build: Build, edited: Build) -> None:
         hospital = rows["indicator_code"] == "HLT-1"
         values = rows.loc[hospital, "value"]
         rows.loc[hospital, "score"] = 100 * ((values - 20) / (90 - 20)).clip(0, 1)
+        service = rows["indicator_code"] == "GOV-1"
+        values = rows.loc[service, "value"]
+        assert values.notna().sum() >= 3
+        rows.loc[service, "score"] = 100 * (values - values.min()) / (values.max() - values.min())
         rows.loc[rows["indicator_code"] == "ELD-1", "weight"] = 0.1
         rows.loc[rows["indicator_code"] == "ELD-2", "weight"] = 0.4
 
@@ -100,3 +105,29 @@ def test_seeds_alone_change_the_index(build: Build, edited: Build) -> None:
         build.rows("select area_id, index_score from marts.index_scores where area_level = 'community'")
     )
     assert all(found[area] != before[area] for area in found.dropna().index)
+
+
+def test_the_only_city_has_no_relative_score(build: Build, edited: Build) -> None:
+    """A value, no score, a reason that says so; its weight goes to the rest of the dimension."""
+    rows = (
+        "select value, score, status, missing_reason from marts.indicators "
+        "where area_level = '{}' and indicator_code = 'GOV-1'"
+    )
+    [before] = build.rows(rows.format("city"))
+    [found] = edited.rows(rows.format("city"))
+    assert before[1] is not None
+    assert found == (before[0], None, "no_comparison", "no_comparison")
+    assert {row[2] for row in edited.rows(rows.format("community"))} <= {"ok", "insufficient_data"}
+
+    parts = "select score, weight from marts.indicators where area_level = 'city' and dimension_code = 'GOV'"
+    others = [
+        (score, weight)
+        for score, weight in build.rows(parts + " and indicator_code <> 'GOV-1'")
+        if score is not None
+    ]
+    expected = sum(s * w for s, w in others) / sum(w for _, w in others)
+    [[score, available]] = edited.rows(
+        "select score, weight_available_pct from marts.dimension_scores where area_level = 'city' and dimension_code = 'GOV'"
+    )
+    assert score == pytest.approx(expected, abs=1e-9)
+    assert available == pytest.approx(100 * sum(w for _, w in others), abs=1e-9)

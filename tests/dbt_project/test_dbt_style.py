@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from small_city import PROJECT, Build
+from small_city import FOR_STEPS, PROJECT, ROOT, Build
 
 SQL_FILES = sorted((PROJECT / "models").rglob("*.sql"))
 FORBIDDEN = {
@@ -66,3 +66,11 @@ def test_severities_are_error_or_warn(build: Build) -> None:
     manifest = json.loads((build.target / "manifest.json").read_text(encoding="utf-8"))
     tests = [node for node in manifest["nodes"].values() if node["resource_type"] == "test"]
     assert {node["config"]["severity"].lower() for node in tests} <= {"error", "warn"}
+
+
+@pytest.mark.parametrize("step", ["access", "statistics"])
+def test_what_a_step_reads_is_built_whatever_models_are_chosen(step: str) -> None:
+    source = (ROOT / f"plugins/citycheck/steps/{step}.py").read_text(encoding="utf-8")
+    read = set(re.findall(r"\b(?:standard|staging|intermediate)\.(\w+)", source))
+    assert len(read) >= 5
+    assert read <= set(FOR_STEPS.replace("+", "").split())

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from html import escape
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from small_city import Build, SmallCity
+
+from citycheck.survey import insight
 
 pytestmark = pytest.mark.slow
 MODELS = "+survey_satisfaction +survey_needs +survey_portrait +survey_response +int_survey_precision +population_margins_agree"
@@ -123,6 +128,41 @@ def test_response_is_known_where_invitations_are(surveyed: Build) -> None:
     rates = frame(surveyed, "from marts.survey_response").set_index(["area_id", "channel"])
     assert rates.loc[("C1", "online"), "response_rate_pct"] == pytest.approx(40)
     assert rates.loc[[("C1", "all"), ("C2", "online"), ("K1", "online")], "response_rate_pct"].isna().all()
+
+
+def test_the_page_of_a_community_shows_the_marts_or_nothing(
+    build: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C1 has 120 answers and C3 29: of these no share is on the page, in neither language."""
+    (tmp_path / "2026H1.duckdb").symlink_to(build.database)
+    home, name = SimpleNamespace(warehouse=tmp_path), SimpleNamespace(zh="合成市", en="Synthetic city")
+    city = SimpleNamespace(profile=SimpleNamespace(city="small", name=name, is_synthetic=True))
+    monkeypatch.setattr(insight, "settings", lambda: SimpleNamespace(city_home=lambda _: home))
+    monkeypatch.setattr(insight, "load_city", lambda _: city)
+    pages = {
+        code: insight.write("small", code, None, tmp_path / f"{code}.html").read_text(encoding="utf-8")
+        for code in ("C1", "合成社区3")
+    }
+    enough, too_few = pages.values()
+    shares = frame(
+        build,
+        """
+        select dimensions.name_en, top2_pct from marts.survey_satisfaction
+        inner join standard.survey_questions using (question_code)
+        inner join standard.dimensions using (dimension_code)
+        where area_id = 'C1' and group_code = 'all' and module = 'QB'
+        """,
+    )
+    assert len(shares) == 8
+    for dimension, share in shares.itertuples(index=False):
+        [row] = [line for line in enough.split("<tr>") if f">{escape(dimension)}</span></th>" in line]
+        assert f'<td class="num">{share:.0f}</td>' in row
+    for page, told in ((enough, False), (too_few, True)):
+        assert ("答卷不足 30 份，问卷结果不公布。" in page) is told
+        assert ("Fewer than 30 answers: results of the survey are not shown." in page) is told
+        for heading in ("最急需的需求", "Satisfaction", "最不满意的设施"):
+            assert (f">{heading}</span>" in page) is not told
+    assert ">29</dd>" in too_few
 
 
 def test_margins_that_disagree_are_told_and_scaled(dbt: Callable[..., Build]) -> None:

@@ -25,8 +25,8 @@ pairs as (
         max(case when shares.state = 'published' then shares.score end) as score_published,
         max(case when shares.state = 'recomputed' then shares.share end) as share_then,
         max(case when shares.state = 'recomputed' then shares.score end) as score_then,
-        max(case when shares.state = 'now' then shares.share end) as share_now,
-        max(case when shares.state = 'now' then shares.score end) as score_now
+        max(case when shares.state = 'current' then shares.share end) as share_now,
+        max(case when shares.state = 'current' then shares.score end) as score_now
     from shares
     inner join changes
         on changes.comparison = shares.comparison

@@ -15,7 +15,7 @@ previous as (
 questions as (
     select question_code
     from {{ ref('survey_questions') }}
-    where module in ('QB', 'QC')
+    where module in ('QB', 'QC', 'QE')
 ),
 
 breaks as (

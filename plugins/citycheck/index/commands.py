@@ -90,6 +90,8 @@ class Comparison:
     """The first units that differ: unit, published, computed."""
     only_published: int
     only_computed: int
+    factor: float | None = None
+    """What all published are of the computed, where they differ by one factor: weights that do not sum to 1."""
 
 
 @dataclass(frozen=True)
@@ -160,6 +162,8 @@ def read(path: Path, spec: Spec) -> pd.DataFrame:
                 )
     except UnicodeDecodeError:
         raise BadInput(f"{path}: is not UTF-8. Save the table as CSV in UTF-8.") from None
+    except FileNotFoundError:
+        raise BadInput(f"{path}: there is no such file. Give the table with the units.") from None
     except (OSError, ValueError, pa.ArrowException) as error:
         raise BadInput(f"{path}: cannot be read ({str(error).splitlines()[0]}). Correct the file.") from None
     raise BadInput(f"{path}: expected a table as .csv, .tsv, .parquet or .xlsx. Save it as one of them.")
@@ -211,7 +215,20 @@ def compare(result: Result, data: pd.DataFrame, column: str, named: str = "the d
         differing=tuple(differing[:_FIRST_SHOWN]),
         only_published=sum(p is not None for p in published) - len(both),
         only_computed=sum(not _is_missing(c) for c in computed) - len(both),
+        factor=_factor([pair[1:] for pair in both], decimals) if differing else None,
     )
+
+
+def _factor(pairs: Sequence[tuple[float, float]], decimals: int) -> float | None:
+    """The one factor from computed to published numbers, None where it is not one, or 1 for all that is published."""
+    computed = sum(abs(mine) for mine, _ in pairs)
+    if len(pairs) <= 2 or computed == 0:
+        return None
+    factor = sum(abs(theirs) for _, theirs in pairs) / computed
+    # Half a unit of the last digit, and what the factor itself is off by for the same reason.
+    slack = 0.51 * 10.0**-decimals
+    is_one = all(abs(theirs - factor * mine) <= slack + abs(factor * mine) * 1e-6 for mine, theirs in pairs)
+    return factor if is_one and abs(factor - 1) > 1e-6 else None
 
 
 def printed(number: float | None, decimals: int | None, rounding: str = "half_up") -> Decimal | None:
@@ -294,6 +311,8 @@ def sentence(found: Comparison) -> str:
     )
     if found.only_published or found.only_computed:
         said += f"; {found.only_published} only published, {found.only_computed} only computed"
+    if found.factor is not None:
+        said += f"; published is {found.factor:.4g} times computed in all of them: do the weights sum to 1?"
     return "\n".join(
         [said, *(f"  {unit}: published {theirs}, computed {mine}" for unit, theirs, mine in found.differing)]
     )
@@ -302,6 +321,10 @@ def sentence(found: Comparison) -> str:
 def _inputs(spec: Spec, data: pd.DataFrame, named: str) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
     """What is said of each unit, and a ratio for each unit that takes part and each leaf."""
     ids = [_text(cell) for cell in _column(data, spec.unit, named)]
+    if "" in ids:
+        raise BadInput(
+            f"{named}, row {ids.index('') + spec.header_row + 1}: {spec.unit} is empty, expected the code of a unit. Give one."
+        )
     if (
         twice := next((unit for number, unit in enumerate(ids) if unit in ids[:number]), None)
         if len(set(ids)) < len(ids)

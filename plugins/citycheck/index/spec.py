@@ -125,10 +125,12 @@ class Spec:
     @classmethod
     def read(cls, path: Path) -> Self:
         """A spec from YAML. Raises `BadInput`, a sentence for each mistake."""
+        if not path.is_file():
+            raise BadInput(f"{path}: there is no such file. Give the specification of the index as YAML.")
         try:
             written = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise BadInput(f"{path}: cannot be read ({error}). Give a YAML file in UTF-8.") from None
+        except (OSError, UnicodeDecodeError):
+            raise BadInput(f"{path}: cannot be read as text. Give a YAML file in UTF-8.") from None
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             where = f"line {mark.line + 1}" if mark else "the file"

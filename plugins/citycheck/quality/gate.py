@@ -47,6 +47,8 @@ _CODES = {
     "missing_reasons": ("missing_reasons", "reason_code"),
 }
 """Codes of the standard that suites of marts may name: parameter → (seed, column)."""
+_REGISTERS = {"communities": ("community_ids", "community_id"), "estates": ("estate_ids", "estate_id")}
+"""Tables whose accepted codes the tables after them may name: table → (parameter, column)."""
 _BITS = {code: 1 << place for place, code in enumerate(REASON_CODES)}
 """The reason codes of a row as one number."""
 
@@ -133,7 +135,8 @@ def gate_feed(
 
     `parameters`: lon_min, lon_max, lat_min, lat_max (degrees); period_start, period_end, cut_off (naive UTC);
     community_ids, kind_codes, category_codes, service_types (lists; an empty community_ids means unknown and
-    skips that check); optionally received_at (naive UTC, default cut_off): times after it are `future_time`;
+    skips that check, as does an empty estate_ids, the default); optionally received_at (naive UTC, default
+    cut_off): times after it are `future_time`;
     covered_start, covered_end (naive UTC, default the period): events out of them are `outside_coverage`;
     asked_for_everything (empty for a delivery of changes alone, which need hold nothing of its half-year).
     `delivery` names the run in Data Docs beside the half-year. `tolerances`: for a table and a reason code, the
@@ -146,6 +149,7 @@ def gate_feed(
         "covered_start": parameters.get("period_start"),
         "covered_end": parameters.get("period_end"),
         "asked_for_everything": [True],
+        "estate_ids": [],
         **parameters,
     }
     order = {table.name: table for table in tables_of(feed)}
@@ -160,8 +164,9 @@ def gate_feed(
             suite = load_suite(suites / f"{name}.json", known)
             suite = tolerate(suite, (tolerances or {}).get(name, {}))
             gated.append(_gate_table(connection, order[name], mapped[name], suite, known))
-            if name == "communities":
-                known["community_ids"] = _accepted_communities(connection)
+            if name in _REGISTERS:
+                parameter, column = _REGISTERS[name]
+                known[parameter] = _accepted(connection, name, column)
         for table in gated:
             for kind, query in (("accepted", table.accepted), ("quarantine", table.quarantine)):
                 _write(connection, query, out / f"{table.verdict.table}.{kind}.parquet")
@@ -422,10 +427,10 @@ def _named(codes: int) -> list[str]:
     return [code for code, bit in _BITS.items() if codes & bit]
 
 
-def _accepted_communities(connection: duckdb.DuckDBPyConnection) -> list[str]:
+def _accepted(connection: duckdb.DuckDBPyConnection, table: str, column: str) -> list[str]:
     found = connection.execute(
-        "select community_id from communities_rows "
-        "where position not in (select position from communities_broken) order by position"
+        f"select {column} from {table}_rows "
+        f"where position not in (select position from {table}_broken) order by position"
     ).fetchall()
     return [code for (code,) in found]
 

@@ -25,6 +25,7 @@ REASON_CODES = (
     "swapped_coordinates",
     "zero_coordinates",
     "unknown_community",
+    "unknown_estate",
     "negative_number",
     "age_groups_do_not_add_up",
     "implausible_size",

@@ -119,6 +119,7 @@ REASONS = {
     "swapped_coordinates": Words("经纬度颠倒", "Longitude and latitude are swapped"),
     "zero_coordinates": Words("坐标为零", "The place is at 0, 0"),
     "unknown_community": Words("社区不在名录内", "The community is not in the register"),
+    "unknown_estate": Words("小区不在名录内", "The estate is not in the register"),
     "negative_number": Words("数量为负", "A negative number"),
     "age_groups_do_not_add_up": Words(
         "分年龄人数与总数不符", "The age groups do not add up to the residents"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,11 @@ class Item:
     low: float | None
     high: float | None
     comparison: float | None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything may be shown of it."""
+        return self.value is not None or self.comparison is not None
 
 
 @dataclass(frozen=True)
@@ -147,7 +153,8 @@ def render(insight: Insight) -> str:
         keep_trailing_newline=True,
     )
     environment.filters["number"] = _number
-    return environment.get_template("insight.html.j2").render(insight=insight)
+    template = environment.get_template("insight.html.j2")
+    return template.render(insight=insight, sections=defaultdict(list, insight.sections))
 
 
 def _number(value: float | None, digits: int = 0) -> str:

@@ -81,13 +81,6 @@ def rake(
     return Raked(weight, rounds_max, False)
 
 
-def effective_size(weight: ArrayLike) -> float:
-    """How many respondents of equal weight would tell as much: (Σw)² / Σw² (Kish 1965)."""
-    weights = np.asarray(weight, dtype=np.float64)
-    squares = float((weights**2).sum())
-    return float(weights.sum()) ** 2 / squares if squares else 0.0
-
-
 def _factors(weight: Floats, margin: Margin) -> Floats:
     """What each weight is multiplied with so that one margin agrees: the nearest weights that do (a projection)."""
     known = margin.category >= 0

@@ -71,6 +71,7 @@ def test_what_is_missing_has_no_number() -> None:
         ({"a": ["1", "two", "3"]}, r"t, row 3: a is 'two', expected a number"),
         ({"a": ["1", "inf", "3"]}, r"t, row 3: a is 'inf'"),
         ({"unit": ["x", "y", "x"]}, r"two rows have the unit 'x'"),
+        ({"unit": ["x", " ", "z"]}, r"t, row 3: unit is empty"),
     ],
 )
 def test_a_table_that_does_not_fit_is_told_with_its_row(columns: dict[str, list[object]], told: str) -> None:
@@ -97,6 +98,17 @@ def test_a_column_that_is_not_there_is_told() -> None:
 )
 def test_numbers_are_printed_as_decimals(number: float, decimals: int, rounding: str, shown: str) -> None:
     assert str(commands.printed(number, decimals, rounding)) == shown
+
+
+def test_weights_that_do_not_sum_to_one_are_told() -> None:
+    """The English index sums 0.999 of its domains; a mean of them is off by that factor in every area."""
+    computed = pd.DataFrame({"area_id": list("xyz"), "node_code": "index", "score": [10.0, 33.5335, 60.1]})
+    result = commands.Result(spec(decimals=3), pd.DataFrame({"unit": list("xyz")}), computed)
+    published = pd.DataFrame({"theirs": ["9.990", "33.500", "60.040"], "others": ["9.990", "33.534", "60.1"]})
+    told = commands.compare(result, published, "theirs")
+    assert told.agreeing == 0
+    assert "published is 0.999 times computed in all of them" in commands.sentence(told)
+    assert commands.compare(result, published, "others").factor is None
 
 
 def test_a_table_is_read_as_it_is_written(tmp_path: Path) -> None:

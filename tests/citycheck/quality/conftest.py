@@ -41,6 +41,7 @@ def parameters() -> dict[str, Any]:
         "asked_for_everything": [True],
         "cut_off": END + timedelta(days=15),
         "community_ids": COMMUNITIES,
+        "estate_ids": [f"e{i}" for i in range(ROWS)],
         "kind_codes": [f"F{i:02}" for i in range(1, 21)],
         "category_codes": ["gas", "lift", "other"],
         "service_types": ["laundry", "pharmacy"],
@@ -181,8 +182,8 @@ def _row(table: str, i: int, wkb: Callable[[str], bytes]) -> Row:
         },
         "survey_invitations": {**community, "channel": "paper", "invited": 200},
         "local_figures": {
-            "unit_level": "community",
-            "unit_id": f"c{i}",
+            "unit_level": "estate" if i % 2 else "community",
+            "unit_id": f"e{i}" if i % 2 else f"c{i:03}",
             "figure_code": "income",
             "value": 250_000.0,
             "as_of": START,

@@ -131,6 +131,16 @@ DEFECTS: dict[str, tuple[str, Row, list[str]]] = {
     "invitation_of_less_than_nobody": ("survey_invitations", {"invited": -1}, ["negative_number"]),
     "invitation_of_a_country": ("survey_invitations", {"invited": 1_000_001}, ["implausible_size"]),
     "figure_of_a_street": ("local_figures", {"unit_level": "street"}, ["unknown_code"]),
+    "figure_of_unknown_community": (
+        "local_figures",
+        {"unit_level": "community", "unit_id": "e1"},
+        ["unknown_community"],
+    ),
+    "figure_of_unknown_estate": (
+        "local_figures",
+        {"unit_level": "estate", "unit_id": "c001"},
+        ["unknown_estate"],
+    ),
     "figure_without_day": ("local_figures", {"as_of": None}, ["missing_key"]),
     "figure_without_value": ("local_figures", {"value": None}, ["bad_value"]),
     "change_of_unknown_kind": ("community_changes", {"change": "moved"}, ["unknown_code"]),
@@ -369,6 +379,24 @@ def test_buildings_are_held_against_the_communities_accepted_beside_them(
     assert [table.reasons for table in verdict.tables] == [{"invalid_geometry": 1}, {"unknown_community": 1}]
     quarantine = pq.read_table(tmp_path / "out" / "buildings.quarantine.parquet")
     assert set(quarantine["community_id"].to_pylist()) == {"c003"}
+
+
+def test_figures_are_held_against_the_units_accepted_beside_them(
+    clean: Clean, write: Write, parameters: dict[str, Any], tmp_path: Path
+) -> None:
+    """An estate that the gate held back is known to no figure; without estates nobody can say which there are."""
+    estates = clean("estates")
+    estates[3]["estate_name"] = estates[3]["estate_id"] = None
+    mapped = {table: write(table, clean(table)) for table in ("communities", "local_figures")}
+    unknown = parameters | {"community_ids": [], "estate_ids": []}
+    of_all = gate_feed(
+        "communities", "2026H1", mapped | {"estates": write("estates", estates)}, tmp_path, SUITES, unknown
+    )
+    assert {table.table: table.reasons for table in of_all.tables}["local_figures"] == {"unknown_estate": 1}
+    without = gate_feed("communities", "2026H1", mapped, tmp_path, SUITES, unknown)
+    [figures] = [table for table in without.tables if table.table == "local_figures"]
+    assert figures.reasons == {}
+    assert [skipped["because"] for skipped in figures.skipped] == ["estate_ids is not known"]
 
 
 def test_rows_of_other_half_years_of_the_city_go_on(gate: Gate, clean: Clean) -> None:

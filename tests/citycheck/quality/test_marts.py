@@ -71,12 +71,12 @@ def build(tmp_path: Path) -> Callable[..., Path]:
 def gate(tmp_path: Path) -> Callable[..., Verdict]:
     """Gate a database with the suites of the marts named, or with all."""
 
-    def run(database: Path, *marts: str, data_docs: Path | None = None) -> Verdict:
+    def run(database: Path, *marts: str, data_docs: Path | None = None, **known: Any) -> Verdict:
         suites = tmp_path / "expectations"
-        (suites / "marts").mkdir(parents=True)
+        (suites / "marts").mkdir(parents=True, exist_ok=True)
         for mart in marts or MARTS:
             shutil.copy(SUITES / "marts" / f"{mart}.json", suites / "marts")
-        return gate_marts(database, suites, PARAMETERS, tmp_path / "out", data_docs)
+        return gate_marts(database, suites, PARAMETERS | known, tmp_path / "out", data_docs)
 
     return run
 
@@ -148,6 +148,27 @@ def test_a_wrong_value_in_a_mart_stops_the_build(
     assert "table county_index failed" in str(failure.value)
     assert told in str(failure.value)
     assert json.loads((tmp_path / "out" / "verdict.json").read_text())["passed"] is False
+
+
+def test_indicators_are_those_of_the_standard_and_of_the_city(
+    build: Callable[..., Path], gate: Callable[..., Verdict], tmp_path: Path
+) -> None:
+    """Every suite that speaks of indicators takes those of the city's packs that the build names, and no other."""
+    suites = {path.stem: path.read_text(encoding="utf-8") for path in (SUITES / "marts").glob("*.json")}
+    marts = sorted(name for name, suite in suites.items() if '"indicator_codes"' in suite)
+    assert {"indicator_contributions", "indicator_removals", "indicators"} <= set(marts)
+    database = build(**{mart: [{"indicator_code": "GOV-9"}] for mart in marts})
+    for of_city, is_known in (("GOV-9", True), ("GOV-8", False)):
+        with pytest.raises(GateFailed):  # the rows hold nothing but a code
+            gate(database, *marts, indicator_codes=["GOV-1", of_city])
+        verdict = json.loads((tmp_path / "out" / "verdict.json").read_text())
+        found = [
+            check["success"]
+            for table in verdict["tables"]
+            for check in table["checks"]
+            if (check["type"], check["column"]) == ("expect_column_values_to_be_in_set", "indicator_code")
+        ]
+        assert found == [is_known] * len(marts)
 
 
 def test_a_county_that_got_lost_stops_the_build(

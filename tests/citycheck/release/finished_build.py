@@ -29,7 +29,22 @@ RIGHT_TO_LEFT = "حي\u202e社区😀"
 _SCORES = ", ".join(f"score_{code.lower()} double" for code, *_ in DIMENSIONS)
 _INDEX = f"""residents bigint, index_score double, band_code varchar, band_zh varchar, band_en varchar,
     status varchar, weight_available_pct double, rank bigint, previous_index_score double,
-    index_change double, {_SCORES}, reports_per_1000 double"""
+    index_change double, {_SCORES}, reports_per_1000 double, index_low double, index_high double, rank_low bigint,
+    rank_high bigint, is_different_from_next boolean"""
+_AREA = "area_level varchar, area_id varchar"
+_OTHERS = {
+    "index_series": ["half_year"],
+    "index_uncertainty": ["node_code"],
+    "index_comparisons": ["other_area_id"],
+    "indicator_removals": ["indicator_code"],
+    "indicator_contributions": ["indicator_code"],
+    "repair_hot_spots": ["category_code"],
+    "survey_needs": ["need_code"],
+    "survey_portrait": ["characteristic", "category"],
+    "survey_response": ["channel"],
+    "community_insights": ["item_code"],
+}
+"""Marts of areas that a release publishes and its page does not read, with what their grain has besides the area."""
 MARTS = {
     "county_index": (f"area_id varchar, area_name varchar, {_INDEX}", ["area_id"]),
     "community_index": (
@@ -37,7 +52,24 @@ MARTS = {
         f"county_name varchar, {_INDEX}",
         ["area_id"],
     ),
-    "index_scores": ("area_level varchar, area_id varchar, index_score double", ["area_level", "area_id"]),
+    "index_scores": (f"{_AREA}, index_score double, rank bigint", ["area_level", "area_id"]),
+    "index_changes": (
+        f"""{_AREA}, comparison varchar, node_code varchar, compared_half_year varchar, change double,
+        is_comparable boolean, reason_zh varchar, reason_en varchar""",
+        ["area_level", "area_id", "comparison", "node_code"],
+    ),
+    "index_change_causes": (
+        f"{_AREA}, comparison varchar, node_code varchar, indicator_code varchar, cause_code varchar, points double",
+        ["area_level", "area_id", "comparison", "node_code", "indicator_code", "cause_code"],
+    ),
+    "index_sensitivities": ("output varchar, assumption varchar, total double", ["output", "assumption"]),
+    "indicator_correlations": ("node_a varchar, node_b varchar, pearson double", ["node_a", "node_b"]),
+    "indicator_definitions": (
+        """indicator_code varchar, dimension_code varchar, name_zh varchar, name_en varchar, unit varchar, weight double,
+        goalpost_low double, goalpost_high double, is_scored boolean""",
+        ["indicator_code"],
+    ),
+    "facilities": ("facility_id varchar, kind_code varchar", ["facility_id"]),
     "areas": (
         "area_level varchar, area_id varchar, area_name varchar, residents bigint",
         ["area_level", "area_id"],
@@ -101,6 +133,9 @@ MARTS = {
         county_id varchar, county_name varchar, area_m2 double, geometry geometry""",
         ["community_id"],
     ),
+} | {
+    name: (f"{_AREA}, " + ", ".join(f"{column} varchar" for column in rest), ["area_level", "area_id", *rest])
+    for name, rest in _OTHERS.items()
 }
 
 
@@ -155,11 +190,12 @@ def _fill_standard(connection: Any) -> None:
     connection.execute(
         """
         create table standard.scoring as select 'unit_min_weight_available' as parameter, 0.65 as value;
-        create table standard.indicators as select * from (values
-            ('SPT-1', '室外健身活动场地覆盖率', 'Outdoor fitness-ground coverage', 'pct', 0.35, 100),
-            ('SPT-3', '人均室外健身用地', 'Outdoor fitness land per resident', 'm2_per_resident', 0.25, 0.3)
-        ) as t (indicator_code, name_zh, name_en, unit, weight, goalpost_high),
-        (select 'SPT' as dimension_code, 0 as goalpost_low);
+        insert into marts.indicator_definitions values
+            ('SPT-1', 'SPT', '室外健身活动场地覆盖率', 'Outdoor fitness-ground coverage', 'pct', 0.35, 0, 100, true),
+            ('SPT-3', 'SPT', '人均室外健身用地', 'Outdoor fitness land per resident', 'm2_per_resident', 0.25, 0, 0.3, true);
+        create table standard.change_causes as select * from (values
+            ('facilities', 4, '设施开办与关停', 'Facilities'), ('survey', 6, '居民问卷', 'Survey')
+        ) as t (cause_code, cause_order, name_zh, name_en);
         create table standard.spatial_checks as select
             'network_fragment' as finding_code, '步行网络孤立片段' as name_zh, 'Part that nothing connects' as name_en,
             '补上缺失的连接' as advice_zh, 'Add the missing connection' as advice_en;
@@ -184,7 +220,7 @@ def _fill_marts(connection: Any, has_survey: bool) -> None:
             )
             score = 38.0 + 5 * n + county if has_survey and n != 8 else None
             connection.execute(
-                f"insert into marts.community_index values ({_marks(25)})",
+                f"insert into marts.community_index values ({_marks(30)})",
                 [*place, *_index(score, n + 1, has_survey)],
             )
             for code, unit, value in (
@@ -202,9 +238,25 @@ def _fill_marts(connection: Any, has_survey: bool) -> None:
             )
         score = 60.04 + county if has_survey else None
         connection.execute(
-            f"insert into marts.county_index values ({_marks(21)})",
+            f"insert into marts.county_index values ({_marks(26)})",
             [county_id, county_name, *_index(score, 3 - county, has_survey)],
         )
+        connection.execute(
+            "insert into marts.index_scores values ('county', ?, ?, ?)", [county_id, score, 3 - county]
+        )
+        if score is not None:
+            connection.execute(
+                "insert into marts.index_changes values "
+                "('county', ?, 'previous', 'index', '2025H2', 1.5, true, null, null), "
+                "('county', ?, 'year_ago', 'index', '2025H1', null, false, '没有发布', 'Not released')",
+                [county_id, county_id],
+            )
+            connection.execute(
+                "insert into marts.index_change_causes values "
+                "('county', ?, 'previous', 'index', 'SPT-1', 'facilities', 2.04), "
+                "('county', ?, 'previous', 'index', 'SPT-4', 'survey', -0.54)",
+                [county_id, county_id],
+            )
         for code, unit, value in (("SPT-1", "pct", 40.0 + county), ("SPT-3", "m2_per_resident", 0.12)):
             connection.execute(
                 "insert into marts.indicators values ('county', ?, ?, 'SPT', ?, ?, 'ok')",
@@ -246,6 +298,9 @@ def _index(score: float | None, rank: int, has_survey: bool) -> list[Any]:
         1.5 if score is not None else None,
         *((score if has_survey else None) for _ in DIMENSIONS),
         12.345,
+        *((None, None) if score is None else (score - 4.26, score + 5)),
+        *((None, None) if score is None else (rank, rank + 1)),
+        False if rank == 1 and score is not None else None,
     ]
 
 

@@ -114,6 +114,13 @@ def test_thirty_reports_are_enough():
     assert {row["not_tested"] for row in rows} == {None}
 
 
+def test_none_among_few_is_not_cold():
+    """40 reports in 10 places: most communities and all their neighbours have none, in the permutations too."""
+    units, pairs = grid()
+    rows = hot_spots({"gas": dict.fromkeys(units[::10], 4)}, dict.fromkeys(units, 1000.0), pairs, LIMITS)
+    assert min(row["p_value"] for row in rows if row["z_score"] < 0) > 0.5
+
+
 def test_a_small_city_is_declared_and_not_guessed():
     units, pairs = grid(5)  # 25 units
     rows = hot_spots({"lift": {units[0]: 500}}, dict.fromkeys(units, 1000.0), pairs, LIMITS)

@@ -257,3 +257,23 @@ def test_findings_are_counted_by_name(full_build):
         "Part that nothing connects 2 补上缺失的连接 Add the missing connection"
         in Page(html_of(full_build)).text()
     )
+
+
+def test_intervals_stand_beside_index_and_rank(full_page):
+    table = full_page.text("table")
+    assert "62.0 57.8–67.0" in table  # 62.04 − 4.26, 62.04 + 5
+    assert "1 1–2" in table
+    assert full_page.count("rect", class_="interval") == 2
+    assert full_page.text("small").count("not clearly above the next") == 1
+
+
+def test_causes_stand_beside_the_change_they_add_up_to(full_page):
+    for text in ("设施开办与关停", "居民问卷", "▲ +2.0", "▼ −0.5", "second half of 2025"):
+        assert text in full_page.text()
+    assert (
+        "first half of 2025" not in full_page.text()
+    )  # of a comparison that no county allows nothing is said
+
+
+def test_without_an_index_nothing_moved_it(sparse_page):
+    assert "What moved the index" not in sparse_page.text()

@@ -84,6 +84,21 @@ def test_of_too_few_answers_nothing_is_shown(insight: Insight) -> None:
     assert "N16" in render(replace(insight, sections=enough))
 
 
+def test_who_lives_and_who_answered_is_left_out_where_neither_is_known(insight: Insight) -> None:
+    """Of a register alone, or of answers alone, there is something to say; of neither there is no heading."""
+    for value, comparison, is_told in (
+        (38, 32, True),
+        (None, 32, True),
+        (38, None, True),
+        (None, None, False),
+    ):
+        page = render(
+            replace(insight, sections=insight.sections | {"portrait": [item("60+", value, comparison)]})
+        )
+        assert ("60+中" in page) is is_told
+        assert ("Who lives here, and who answered" in page) is is_told
+
+
 def test_a_real_city_is_not_called_synthetic(insight: Insight) -> None:
     assert "合成数据" not in render(replace(insight, is_synthetic=False))
 
@@ -91,3 +106,11 @@ def test_a_real_city_is_not_called_synthetic(insight: Insight) -> None:
 def test_fewer_asked_than_answered_is_no_rate(insight: Insight) -> None:
     sections = insight.sections | {"people": [item("respondents", 120, 100)]}
     assert "120 %" not in render(replace(insight, sections=sections))
+
+
+@pytest.mark.parametrize(
+    "section", ["people", "portrait", "satisfaction", "kinds", "needs", "supply", "meetings"]
+)
+def test_a_section_without_rows_is_left_out(insight: Insight, section: str) -> None:
+    sections = {name: items for name, items in insight.sections.items() if name != section}
+    assert "社区" in render(replace(insight, sections=sections))

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from citycheck.errors import BadInput
-from citycheck.survey.raking import Margin, Raked, effective_size, rake
+from citycheck.survey.raking import Margin, Raked, rake
 
 
 def of(categories: list[int] | np.ndarray, people: list[float], group: list[int] | None = None) -> Margin:
@@ -176,9 +176,3 @@ def test_bad_margins_end_in_a_sentence() -> None:
         rake([1, 1], of([0, -1], [1]))
     with pytest.raises(BadInput, match="has no people"):
         rake([1, 1], of([0, 0], [1]), [of([0, 1], [1, 0], [0, 0])])
-
-
-def test_effective_size() -> None:
-    assert effective_size([3, 3, 3, 3]) == pytest.approx(4)
-    assert effective_size([3, 1]) == pytest.approx(1.6)
-    assert effective_size([]) == 0

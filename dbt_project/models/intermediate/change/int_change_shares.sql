@@ -89,7 +89,7 @@ handed_on as (
     union all
     select
         comparisons.comparison,
-        'now' as state,
+        'current' as state,
         now_scores.area_level,
         now_scores.area_id,
         nodes.node_code,

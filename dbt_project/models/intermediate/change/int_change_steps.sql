@@ -76,7 +76,7 @@ earlier_scores as (
     where earlier_scores.area_id is not null and earlier_scores.score is not null
 ),
 
-now as (
+latest as (
     select * from {{ ref('int_area_indicators') }}
     where score is not null
 ),
@@ -136,9 +136,9 @@ stepwise as (
 -- with nothing left to divide by, a step cannot be told apart and belongs to the one after it
 step_values as (
     select
-        now.indicator_code,
-        now.area_level,
-        now.area_id,
+        latest.indicator_code,
+        latest.area_level,
+        latest.area_id,
         earlier_scores.comparison,
         earlier_scores.score as score_then,
         earlier_scores.value as value_then,
@@ -148,18 +148,18 @@ step_values as (
             earlier_scores.value
         ) as value_{{ step }},
         {%- endfor %}
-        now.value,
-        now.score
-    from now
+        latest.value,
+        latest.score
+    from latest
     inner join earlier_scores
-        on earlier_scores.area_level = now.area_level
-            and earlier_scores.area_id = now.area_id
-            and earlier_scores.node_code = now.indicator_code
+        on earlier_scores.area_level = latest.area_level
+            and earlier_scores.area_id = latest.area_id
+            and earlier_scores.node_code = latest.indicator_code
     left join stepwise
         on stepwise.comparison = earlier_scores.comparison
-            and stepwise.area_level = now.area_level
-            and stepwise.area_id = now.area_id
-            and stepwise.indicator_code = now.indicator_code
+            and stepwise.area_level = latest.area_level
+            and stepwise.area_id = latest.area_id
+            and stepwise.indicator_code = latest.indicator_code
 ),
 
 -- between goalposts every value has its score; with another normalisation a step has the share of the score's change

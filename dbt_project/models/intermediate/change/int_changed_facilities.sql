@@ -25,7 +25,7 @@ now_and_then as (
     select
         comparisons.comparison,
         comparisons.period_end as earlier_period_end,
-        'now' as moment,
+        'current' as moment,
         facilities.facility_id,
         {%- for column in told %}
         facilities.{{ column }},
@@ -57,14 +57,14 @@ pairs as (
         comparison,
         facility_id,
         min(earlier_period_end) as earlier_period_end,
-        coalesce(max(case when moment = 'now' then operating_status end) = 'operating', false) as operates,
+        coalesce(max(case when moment = 'current' then operating_status end) = 'operating', false) as operates,
         coalesce(max(case when moment = 'then' then operating_status end) = 'operating', false) as operated,
         count(case when moment = 'then' then 1 end) > 0 as was_known,
         -- the register of today knows best when it opened and closed
-        coalesce(max(case when moment = 'now' then valid_from end), max(valid_from)) as opened_on,
-        coalesce(max(case when moment = 'now' then valid_to end), max(valid_to)) as closed_on,
+        coalesce(max(case when moment = 'current' then valid_from end), max(valid_from)) as opened_on,
+        coalesce(max(case when moment = 'current' then valid_to end), max(valid_to)) as closed_on,
         {%- for column in told %}
-        max(case when moment = 'now' then {{ column }} end)
+        max(case when moment = 'current' then {{ column }} end)
         is distinct from max(case when moment = 'then' then {{ column }} end){{ ' or' if not loop.last }}
         {%- endfor %} as is_told_otherwise
     from now_and_then

@@ -16,7 +16,7 @@ groups as (
 questions as (
     select question_code
     from {{ ref('survey_questions') }}
-    where module in ('QB', 'QC')
+    where module in ('QB', 'QC', 'QE')
 ),
 
 community_areas as (
