@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from citycheck import cli_city
+from citycheck import cli_city, cli_release
 from citycheck.errors import CitycheckError
 from citycheck.settings import settings
 from citycheck.terminal import or_one_sentence
@@ -24,6 +24,7 @@ forms = typer.Typer(
 )
 app.add_typer(forms, name="forms")
 app.add_typer(cli_city.app, name="city")
+app.add_typer(cli_release.app)
 
 CityOption = Annotated[str | None, typer.Option(help="A folder of cities/; by default CITYCHECK_CITY.")]
 HalfYearArgument = Annotated[str, typer.Argument(help="Such as 2026H1.")]
@@ -120,23 +121,6 @@ def matches(
 
 
 @app.command()
-def build(half_year: HalfYearArgument, city: CityOption = None) -> None:
-    """Make the release of a half-year from the lake: freeze → places → access → marts → uncertainty → gate → stage → publish."""
-    from citycheck.steps import index
-
-    def work() -> None:
-        made = index.freeze(city or settings().city, half_year)
-        if not index.is_released(made):
-            index.build_all(made)
-            index.gate_marts(made)
-            index.stage(made)
-            index.publish(made)
-        print(made.home.releases / half_year)
-
-    or_one_sentence(work)
-
-
-@app.command()
 def insight(
     community: Annotated[str, typer.Argument(help="Code or name of a community.")],
     city: CityOption = None,
@@ -222,18 +206,6 @@ def recompute(half_year: HalfYearArgument, city: CityOption = None) -> None:
     from citycheck.steps import recompute as steps
 
     or_one_sentence(lambda: print(steps.recompute(city or settings().city, half_year)))
-
-
-@app.command()
-def verify(path: Path) -> None:
-    """Check every file of a release against its SHA-256."""
-    from citycheck.release.publish import verify as check
-
-    problems = check(path)
-    for problem in problems:
-        print(problem)
-    print(f"{path}: {'complete and unchanged' if not problems else f'{len(problems)} problem(s)'}")
-    raise typer.Exit(1 if problems else 0)
 
 
 @app.command()

@@ -34,6 +34,14 @@ class Settings(BaseSettings):
     """How long landing keeps what sources sent; receipts stay."""
     hash_key_connection: str | None = None
     """Airflow connection whose password is the key of the hashes of ids; without, a file below `home` made on first use."""
+    signing_key_connection: str | None = None
+    """Airflow connection whose password is the key that signs releases; without, a file below `home` made on first use."""
+    approvers: str = "approver"
+    """Ids of the users who may approve or reject a candidate, with commas between them."""
+    releases: str | None = None
+    """`s3://bucket/prefix` where releases are kept besides the local folder, which then is the working copy."""
+    releases_connection: str | None = None
+    """Airflow connection with the credentials, and in its extra the endpoint, of that bucket."""
     dbt_threads: int = 2
     duckdb_memory_limit: str = "4GB"
 

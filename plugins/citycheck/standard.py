@@ -32,6 +32,23 @@ def version() -> str:
     return codes("standard_versions", "standard_version")[-1]
 
 
+def lag_days(stage: str) -> int:
+    """Days after the half-year at which a stage of publication is due; its cut-off is the midnight before.
+
+    Raises `BadInput` when the standard has no such stage.
+    """
+    for row in seed("release_stages"):
+        if row["stage_code"] == stage:
+            return int(row["lag_days"])
+    raise BadInput(f"release_stages.csv: the standard has no stage {stage!r}; expected {', '.join(stages())}.")
+
+
+def stages() -> list[str]:
+    """The stages of publication in their order, such as preliminary, verified, final."""
+    rows = sorted(seed("release_stages"), key=lambda row: int(row["lag_days"]))
+    return [row["stage_code"] for row in rows]
+
+
 def parameter(name: str) -> float:
     """A number of the seed `scoring`. Raises `BadInput` when the standard has no such parameter."""
     for row in seed("scoring"):

@@ -285,7 +285,7 @@ def _open_ends(table_map: TableMap) -> tuple[str, ...]:
 def _too_late(desk: _Desk, table_map: TableMap) -> Iterator[str]:
     """Versions count up to the cut-off of their half-year."""
     version = table_map.columns.get("version_at")
-    lag = timedelta(days=standard.parameter("cut_off_lag_days"))
+    lag = timedelta(days=standard.lag_days(standard.stages()[0]))
     if version and version.received and desk.half_year.end(desk.city.profile.zone) + lag < desk.received_at:
         yield (
             "version_at is the time of receipt: nothing of a half-year whose cut-off is past will count; "

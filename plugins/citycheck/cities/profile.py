@@ -46,6 +46,8 @@ UNITS_M2 = {
 """Units of area that a profile may name, in square metres."""
 WALKING_NETWORK = "walking_network"
 """The layer of an OpenStreetMap file that holds the edges on which people walk."""
+RELEASE_CALENDAR = "release_calendar.csv"
+"""Beside the profile: changes of the dates of release (citycheck/release/calendar.py)."""
 TIME_WORDS = ("iso", "epoch_s", "epoch_ms", "excel")
 _UNITS = ", ".join(UNITS_M2)
 
@@ -585,9 +587,10 @@ class City:
         return {row["path"]: (row["address"], row["sha256"]) for row in rows if row["source"] == source}
 
     def fingerprint(self) -> str:
-        """SHA-256 over the profile and the tables beside it."""
+        """SHA-256 over the profile and the tables beside it; not over the dates of release: no figure hangs on them."""
         digest = hashlib.sha256()
-        for path in sorted(self.folder.glob("*.yml")) + sorted(self.folder.glob("*.csv")):
+        tables = (path for path in self.folder.glob("*.csv") if path.name != RELEASE_CALENDAR)
+        for path in sorted(self.folder.glob("*.yml")) + sorted(tables):
             digest.update(path.name.encode() + b"\0" + path.read_bytes())
         return digest.hexdigest()
 

@@ -465,7 +465,7 @@ def _version(sample: Sample, lines: Mapping[str, Line], zone: ZoneInfo, now: dat
         return made
     if sample.times:
         first = HalfYear.containing(sample.times[0].replace(tzinfo=zone), zone)
-        if first.end(zone) + timedelta(days=standard.parameter("cut_off_lag_days")) > now:
+        if first.end(zone) + timedelta(days=standard.lag_days(standard.stages()[0])) > now:
             return made
     why = "the source keeps no time of change; by the time of receipt, nothing of a half-year that is past would count"
     return Line(made.target, reported.verbs, why, sources=reported.sources)

@@ -24,7 +24,7 @@ import pyarrow as pa
 
 from citycheck.connections import Connection
 from citycheck.errors import BadInput
-from citycheck.lake.files import fsync, fsync_folder, telling_disk_full
+from citycheck.lake.files import make_secret, telling_disk_full
 
 _BYTES = 32
 _HEX = 32
@@ -74,7 +74,7 @@ def key_of_home(home: Path, random: Callable[[int], bytes] = os.urandom) -> Key:
     path = home / "secrets" / "hash.key"
     with telling_disk_full(path):
         if not path.exists():
-            _make(path, random(_BYTES))
+            make_secret(path, random(_BYTES).hex().encode() + b"\n")
         if path.stat().st_mode & 0o077:
             raise BadInput(f"{path}: others may read the hash key; expected mode 0600. Run chmod 600 on it.")
         written = path.read_bytes().strip()
@@ -84,23 +84,6 @@ def key_of_home(home: Path, random: Callable[[int], bytes] = os.urandom) -> Key:
             "reported or answered before is known as the same person."
         )
     return Key(bytes.fromhex(written.decode()))
-
-
-def _make(path: Path, secret: bytes) -> None:
-    """Write a new key beside its place and link it there, which fails if another process was first."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    os.chmod(path.parent, 0o700)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.unlink(missing_ok=True)
-    try:
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(secret.hex().encode() + b"\n")
-        fsync(temporary)
-        with contextlib.suppress(FileExistsError):
-            os.link(temporary, path)
-        fsync_folder(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def keyed_hash(key: Key, text: str) -> str:

@@ -1,12 +1,29 @@
-"""SHA256SUMS: what the files of a bundle must be, in the form that `sha256sum -c` reads."""
+"""What the files of a bundle must be: SHA256SUMS, in the form that `sha256sum -c` reads, and blocks.json.
+
+blocks.json says of every file how long it is and holds a code (`locate`) from which follows *which* byte is wrong. It is
+listed in SHA256SUMS as every other file is; neither lists itself.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import re
+import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
+
+from citycheck.errors import BadInput
+from citycheck.release import locate
 
 SHA256SUMS = "SHA256SUMS"
+BLOCKS = "blocks.json"
+_ABOUT = {
+    "block_bytes": locate.BLOCK_BYTES,
+    "format": 1,
+    "hash_bytes": locate.HASH_BYTES,
+    "modulus": locate.MODULUS,
+    "sums": locate.SUMS,
+}
 
 
 def sha256(path: Path) -> str:
@@ -16,29 +33,41 @@ def sha256(path: Path) -> str:
 
 
 def write_sums(folder: Path) -> None:
-    """Write the sums of every file below a folder, sorted by path."""
-    lines = [f"{sha256(folder / path)}  {path}\n" for path in _files(folder)]
-    (folder / SHA256SUMS).write_text("".join(lines), encoding="utf-8")
+    """Write blocks.json and SHA256SUMS of every file below a folder, sorted by path.
+
+    Raises `BadInput` for a name that not every system can hold.
+    """
+    paths = [path for path in _files(folder) if path != BLOCKS]
+    for path in paths:
+        if not path.isprintable() or "\\" in path:
+            raise BadInput(
+                f"{folder}: the file {path!r} cannot be published by this name. Write it by a plain one."
+            )
+    (folder / BLOCKS).write_bytes(blocks_of((path, (folder / path).read_bytes()) for path in paths))
+    (folder / SHA256SUMS).write_bytes(sums_of({path: sha256(folder / path) for path in [*paths, BLOCKS]}))
 
 
 def verify(folder: Path) -> list[str]:
-    """What is wrong with a bundle, one sentence a file; empty when every file is as SHA256SUMS says."""
-    sums = folder / SHA256SUMS
-    if not sums.is_file():
-        return [f"{SHA256SUMS}: missing"]
-    expected = {}
-    for number, line in enumerate(sums.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
-        match = re.fullmatch("([0-9a-f]{64})  (.+)", line)
-        if match is None:
-            return [f"{SHA256SUMS}: line {number} is not a SHA-256, two blanks and a path"]
-        expected[match[2]] = match[1]
-    found = set(_files(folder))
-    problems = {name: "missing" for name in expected if name not in found}
-    problems |= {name: "not listed in SHA256SUMS" for name in found if name not in expected}
-    for name in found & expected.keys():
-        if sha256(folder / name) != expected[name]:
-            problems[name] = "differs from its SHA-256"
-    return [f"{name}: {problems[name]}" for name in sorted(problems)]
+    """What is wrong with a bundle, sealed or not, a sentence each; empty when nothing is."""
+    from citycheck.release.verify import problems
+
+    return problems(folder)
+
+
+def sums_of(sha256s: Mapping[str, str]) -> bytes:
+    """The text of SHA256SUMS."""
+    return "".join(f"{sha256s[path]}  {path}\n" for path in sorted(sha256s)).encode()
+
+
+def blocks_of(files: Iterable[tuple[str, bytes]]) -> bytes:
+    """The text of blocks.json: one line a file."""
+    codes = {path: {"bytes": len(data), "code": locate.encode(data)} for path, data in files}
+    lines = ",\n".join(f"{_written(path)}:{_written(codes[path])}" for path in sorted(codes))
+    return f'{_written(_ABOUT)[:-1]},"files":{{\n{lines}\n}}}}\n'.encode()
+
+
+def _written(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
 def _files(folder: Path) -> list[str]:

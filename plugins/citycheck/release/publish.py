@@ -1,8 +1,8 @@
-"""Publish a staged release: copied, flushed to disk, renamed into place, and only then pointed at.
+"""Publish a staged release: copied, sealed, flushed to disk, renamed into place, and only then pointed at.
 
-`releases/<half-year>/<version>/` is never overwritten. `releases/CURRENT.json` names, for each half-year, the
-last version. Whatever moment the process dies at, readers see complete releases only, and publishing the same
-staged folder again finishes what was begun.
+`releases/<half-year>/<version>/` is never overwritten; a version that is withdrawn gets a notice beside its files.
+`releases/CURRENT.json` names, for each half-year, the last version that is not withdrawn, and all of them. Whatever moment
+the process dies at, readers see complete releases only, and publishing the same staged folder again finishes what was begun.
 """
 
 from __future__ import annotations
@@ -12,22 +12,35 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 from citycheck.errors import BadInput
 from citycheck.lake.files import fsync, fsync_folder, telling_disk_full, write_json
 from citycheck.period import HalfYear
-from citycheck.release.checksums import SHA256SUMS, sha256, verify
+from citycheck.release.checksums import SHA256SUMS, sha256
+from citycheck.release.manifest import WITHDRAWN, notice_files
+from citycheck.release.verify import problems as verify
 
-__all__ = ["CURRENT", "Release", "current", "publish", "verify", "versions"]
+__all__ = ["CURRENT", "Release", "Shelf", "current", "publish", "refresh", "verify", "versions", "withdraw"]
 
 CURRENT = "CURRENT.json"
 _STAGING = ".staging"
 _LOCK = ".lock"
 _READ_ONLY = 0o444
+
+
+class Shelf(Protocol):
+    """Another place where the same releases are kept, and from which this folder is a working copy (`release.s3`)."""
+
+    def pull(self, releases: Path) -> list[Path]: ...
+
+    def push(self, folder: Path) -> bool: ...
+
+    def withdraw(self, half_year: str, version: int, notice: Mapping[str, Any]) -> None: ...
 
 
 @dataclass(frozen=True, order=True)
@@ -38,35 +51,89 @@ class Release:
     version: int
     path: Path
     fingerprint: str
+    is_withdrawn: bool = False
 
 
-def publish(staged: Path, releases: Path, half_year: str) -> Release:
+def publish(
+    staged: Path,
+    releases: Path,
+    half_year: str,
+    *,
+    version: int | None = None,
+    seal: Callable[[Path], None] | None = None,
+    shelf: Shelf | None = None,
+) -> Release:
     """Publish `staged` as the next version of a half-year, or return the version that has the same contents.
 
-    The staged folder is left as it is, so that a publication that was interrupted can be repeated. Publishers
-    wait for each other. Raises `BadInput` when the staged folder, or the version with the same contents, does
-    not match its own SHA256SUMS.
+    `version` is what the staged files call themselves; `seal` writes into the copy what is known only now, and runs before
+    anybody can see it; a `shelf` has it before this folder. The staged folder is left as it is, so that a publication that was
+    interrupted can be repeated. Publishers wait for each other. Raises `BadInput` when the staged folder, or the version with
+    the same contents, does not match its own SHA256SUMS, and when another version has come in between.
     """
     half_year = str(HalfYear.parse(half_year))
     _must_be_sound(staged, "Stage the release again")
     fingerprint = sha256(staged / SHA256SUMS)
     with telling_disk_full(releases), _one_at_a_time(releases):
-        last = versions(releases, half_year)[-1:]
-        release = last[0] if last and last[0].fingerprint == fingerprint else None
+        if shelf is not None:
+            shelf.pull(releases)
+        found = versions(releases, half_year)
+        release = found[-1] if found and found[-1].fingerprint == fingerprint else None
         if release is None:
-            release = _add(staged, releases, half_year, fingerprint)
+            number = next_version(releases, half_year)
+            if version not in (None, number):
+                raise BadInput(
+                    f"{half_year}: this candidate was made to be version {version}, but the next is {number}: another was "
+                    "published in between, which nobody compared it with. Run the build again from its task `ready`."
+                )
+            release = Release(half_year, number, releases / half_year / str(number), fingerprint)
+            _add(staged, releases, release, seal, shelf)
         else:
             _must_be_sound(release.path, "Restore this published version from a copy")
         _point(releases)
     return release
 
 
+def refresh(releases: Path, shelf: Shelf) -> None:
+    """Bring what a shelf has published, and this folder lacks."""
+    with telling_disk_full(releases), _one_at_a_time(releases):
+        shelf.pull(releases)
+        _point(releases)
+
+
+def withdraw(
+    releases: Path, release: Release, notice: Mapping[str, Any], shelf: Shelf | None = None
+) -> Release:
+    """Put a notice beside the files of a published version, and let the pointer name the last one that still stands.
+
+    Doing it again changes nothing: the first notice stays.
+    """
+    with telling_disk_full(releases), _one_at_a_time(releases):
+        first = release.path / WITHDRAWN
+        if first.is_file():
+            notice = json.loads(first.read_text(encoding="utf-8"))
+        if shelf is not None:
+            shelf.withdraw(release.half_year, release.version, notice)
+        aside = releases / _STAGING
+        aside.mkdir()
+        for name, content in notice_files(notice).items():
+            (aside / name).write_bytes(content)
+            (aside / name).chmod(_READ_ONLY)
+            fsync(aside / name)
+            # Not beside its place: what a killed withdrawal left there would be a foreign file.
+            os.replace(aside / name, release.path / name)
+        fsync_folder(release.path)
+        _point(releases)
+    return next(found for found in versions(releases, release.half_year) if found.version == release.version)
+
+
 def current(releases: Path, half_year: str) -> Release | None:
-    """The current version of a half-year, or None when nothing is published for it."""
+    """The current version of a half-year, or None when nothing is published for it that still stands."""
     path = releases / CURRENT
     try:
         entry = json.loads(path.read_text(encoding="utf-8")).get(half_year)
-        return entry and Release(half_year, entry["version"], releases / entry["path"], entry["fingerprint"])
+        if not entry or entry["version"] is None:
+            return None
+        return Release(half_year, entry["version"], releases / entry["path"], entry["fingerprint"])
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -77,17 +144,35 @@ def current(releases: Path, half_year: str) -> Release | None:
 
 
 def versions(releases: Path, half_year: str) -> list[Release]:
-    """Every published version of a half-year, oldest first."""
+    """Every published version of a half-year, withdrawn ones too, oldest first."""
     folders = [p for p in (releases / half_year).glob("*") if re.fullmatch("[1-9][0-9]*", p.name)]
-    return sorted(Release(half_year, int(p.name), p, _fingerprint(p)) for p in folders)
+    return sorted(
+        Release(half_year, int(p.name), p, _fingerprint(p), (p / WITHDRAWN).is_file()) for p in folders
+    )
 
 
-def _add(staged: Path, releases: Path, half_year: str, fingerprint: str) -> Release:
-    """Copy, flush, rename. The copy is on the file system of the releases, where a rename is one step."""
-    version = max((r.version for r in versions(releases, half_year)), default=0) + 1
-    target = releases / half_year / str(version)
-    copy = releases / _STAGING / f"{half_year}-{version}"
+def half_years(releases: Path) -> list[str]:
+    """The half-years of which something is published, in their order."""
+    return sorted(path.name for path in releases.glob("[0-9][0-9][0-9][0-9]H[12]"))
+
+
+def next_version(releases: Path, half_year: str) -> int:
+    """The number that the next version of a half-year gets."""
+    return max((release.version for release in versions(releases, half_year)), default=0) + 1
+
+
+def _add(
+    staged: Path,
+    releases: Path,
+    release: Release,
+    seal: Callable[[Path], None] | None,
+    shelf: Shelf | None,
+) -> None:
+    """Copy, seal, flush, rename. The copy is on the file system of the releases, where a rename is one step."""
+    copy = releases / _STAGING / f"{release.half_year}-{release.version}"
     shutil.copytree(staged, copy, copy_function=shutil.copyfile)
+    if seal is not None:
+        seal(copy)
     for path in sorted(copy.rglob("*")):
         if path.is_file():
             path.chmod(_READ_ONLY)
@@ -96,31 +181,43 @@ def _add(staged: Path, releases: Path, half_year: str, fingerprint: str) -> Rele
             fsync_folder(path)
     fsync_folder(copy)
     _must_be_sound(copy, "Publish it again; the disk may be failing")
-    target.parent.mkdir(exist_ok=True)
+    if shelf is not None and not shelf.push(copy):
+        shelf.pull(
+            releases
+        )  # another has published the same candidate just now: its seal is the one that counts
+        return
+    release.path.parent.mkdir(exist_ok=True)
     fsync_folder(releases)
-    os.rename(copy, target)
-    fsync_folder(target.parent)
-    return Release(half_year, version, target, fingerprint)
+    os.rename(copy, release.path)
+    fsync_folder(release.path.parent)
 
 
 def _point(releases: Path) -> None:
-    """Let the pointer name the last version of every half-year; written only when it says something else."""
-    half_years = sorted(p.name for p in releases.glob("[0-9][0-9][0-9][0-9]H[12]"))
-    last = {half_year: found[-1] for half_year in half_years if (found := versions(releases, half_year))}
-    pointer = {
-        half_year: {
-            "version": release.version,
-            "path": release.path.relative_to(releases).as_posix(),
-            "fingerprint": release.fingerprint,
-        }
-        for half_year, release in last.items()
-    }
+    """Let the pointer name what stands of every half-year; written only when it says something else."""
+    pointer = {half_year: _entry(releases, half_year) for half_year in half_years(releases)}
+    pointer = {half_year: entry for half_year, entry in pointer.items() if entry["versions"]}
     try:
         if json.loads((releases / CURRENT).read_text(encoding="utf-8")) == pointer:
             return
     except (FileNotFoundError, ValueError):
         pass
     write_json(releases / CURRENT, pointer)
+
+
+def _entry(releases: Path, half_year: str) -> dict[str, Any]:
+    """What the pointer says of a half-year; version, path and fingerprint are null when nothing of it stands."""
+    found = [
+        {
+            "version": release.version,
+            "path": release.path.relative_to(releases).as_posix(),
+            "fingerprint": release.fingerprint,
+            "is_withdrawn": release.is_withdrawn,
+        }
+        for release in versions(releases, half_year)
+    ]
+    standing = [entry for entry in found if not entry["is_withdrawn"]]
+    last = standing[-1] if standing else dict.fromkeys(("version", "path", "fingerprint"))
+    return {name: last[name] for name in ("version", "path", "fingerprint")} | {"versions": found}
 
 
 @contextmanager
@@ -145,7 +242,7 @@ def _clear(releases: Path) -> None:
 def _must_be_sound(folder: Path, remedy: str) -> None:
     if problems := verify(folder):
         more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
-        raise BadInput(f"{folder}: not as its SHA256SUMS says: {problems[0]}{more}. {remedy}.")
+        raise BadInput(f"{folder}: does not verify: {problems[0]}{more}. {remedy}.")
 
 
 def _fingerprint(folder: Path) -> str:

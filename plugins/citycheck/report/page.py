@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 from itertools import pairwise
 from math import inf
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import duckdb
 import jinja2
 
+from citycheck.release.about import FEEDS, Words, describe, half_year, moment
 from citycheck.report.map import draw
 
 Row = dict[str, Any]
@@ -26,13 +26,6 @@ _INDEX_BREAKS = (40.0, 50.0, 60.0, 70.0, 80.0)
 _STEPS = len(_INDEX_BREAKS) + 1
 _WORST = 50
 _SHARE_FOR_MAP = 0.65
-
-
-class Words(NamedTuple):
-    """The same in Chinese and in English."""
-
-    zh: str
-    en: str
 
 
 @dataclass(frozen=True)
@@ -83,12 +76,6 @@ UNITS = {
     "points": Words("分", "points"),
     "CNY_per_year": Words("元/年", "yuan a year"),
 }
-FEEDS = {
-    "communities": Words("社区底数", "Communities"),
-    "facilities": Words("公共服务设施", "Facilities"),
-    "survey": Words("居民调查", "Resident survey"),
-    "repair_reports": Words("报事报修", "Repair reports"),
-}
 TABLES = {
     "communities": Words("社区", "Communities"),
     "buildings": Words("住宅楼或人口点", "Buildings"),
@@ -137,6 +124,7 @@ def render(
     connection: duckdb.DuckDBPyConnection, provenance: Mapping[str, Any], downloads: Sequence[Download]
 ) -> str:
     """The page of the release whose build is open on `connection` (schemas marts and standard)."""
+    about = describe(connection, provenance)
     dimensions = _rows(
         connection,
         "select dimension_code as code, name_zh as zh, name_en as en, weight_pct from standard.dimensions "
@@ -153,9 +141,11 @@ def render(
         .get_template("index.html.j2")
         .render(
             p=provenance,
-            half_year=_half_year(str(provenance["half_year"])),
+            about=about,
+            half_year=about.half_year,
             css=_template("page.css"),
             script=_template("page.js"),
+            withdrawn=_template("withdrawn.js"),
             has_index=has_index,
             has_community_index=measure.name == INDEX,
             maps_reports=measure.name == REPORTS,
@@ -208,13 +198,6 @@ def direction(value: float) -> int:
     return 0 if number(abs(value)) == "0.0" else 1 if value > 0 else -1
 
 
-def moment(text: str) -> str:
-    """An ISO time as people write it, with its distance from UTC."""
-    when = datetime.fromisoformat(text)
-    offset = when.isoformat()[-6:] if when.utcoffset() else ""
-    return f"{when:%Y-%m-%d %H:%M} UTC{offset}"
-
-
 def size(value: int) -> str:
     return f"{value / 1e6:.1f} MB" if value >= 1e6 else f"{max(value / 1e3, 0.1):.1f} kB"
 
@@ -223,14 +206,6 @@ def _rows(connection: duckdb.DuckDBPyConnection, query: str, parameters: object 
     result = connection.execute(query, parameters)
     names = [column[0] for column in result.description or []]
     return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
-
-
-def _half_year(text: str) -> Words:
-    year, half = text.split("H")
-    return Words(
-        f"{year}年{'上' if half == '1' else '下'}半年",
-        f"{'first' if half == '1' else 'second'} half of {year}",
-    )
 
 
 def _score(row: Row, dimension: Row) -> float | None:
@@ -284,7 +259,7 @@ def _changes(connection: duckdb.DuckDBPyConnection) -> list[Row]:
             by_area[cell["area_id"]][cell["code"]] = cell["points"]
         found.append(
             {
-                "half_year": _half_year(of[0]["compared_half_year"]),
+                "half_year": half_year(of[0]["compared_half_year"]),
                 "causes": list({cell["code"]: cell for cell in caused}.values()),
                 "rows": [row | {"points": by_area[row["area_id"]]} for row in of],
             }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from citycheck.settings import CityHome, settings
 
 COLUMNS = {
     "tables/indicators": (
-        "area_level area_id indicator_code dimension_code weight score numerator denominator"
+        "area_level area_id indicator_code dimension_code value weight score numerator denominator"
     ),
     "tables/dimension_scores": "area_level area_id dimension_code weight_pct score",
     "tables/index_scores": "area_level area_id index_score",
@@ -40,9 +41,9 @@ _SCORING = {
 """Seeds, and their columns, that turn ratios into scores: an earlier half-year is scored again without being built."""
 _SCORING_PARAMETERS = {"unit_min_weight_available", "geometric_floor"}
 _WORDS = {
-    "bands", "benchmarks", "change_causes", "change_reasons", "conflicts", "facility_standards", "missing_reasons",
-    "need_categories", "need_kinds", "needs", "release_stages", "renewal_actions", "sources", "spatial_checks",
-    "standard_versions", "survey_modules", "tiers", "uncertainty",
+    "bands", "benchmarks", "change_causes", "change_reasons", "conf_statuses", "conflicts", "facility_standards",
+    "missing_reasons", "need_categories", "need_kinds", "needs", "obs_statuses", "release_drift_limits", "release_stages",
+    "renewal_actions", "sources", "spatial_checks", "standard_versions", "survey_modules", "tiers", "uncertainty",
 }  # fmt: skip
 """Seeds that no ratio and no score hangs on."""
 _NO_NUMBERS = ("_zh", "_en", "_status", "_source", "status", "source_id", "note")
@@ -91,9 +92,36 @@ def provenance_of(release: releases.Release) -> dict[str, Any]:
 
 def earlier_releases(home: CityHome, half_year: str) -> list[releases.Release]:
     """The current release of every half-year before this one, oldest first."""
-    folders = sorted(path.name for path in home.releases.glob("[0-9][0-9][0-9][0-9]H[12]"))
-    found = (releases.current(home.releases, name) for name in folders if name < half_year)
+    names = releases.half_years(home.releases)
+    found = (releases.current(home.releases, name) for name in names if name < half_year)
     return [release for release in found if release is not None]
+
+
+def published(home: CityHome, recorded: Mapping[str, Any]) -> releases.Release:
+    """The published version that a provenance names. Raises `BadInput` when it is gone or no longer what it was."""
+    half_year, version = recorded["half_year"], recorded["version"]
+    found = {release.version: release for release in releases.versions(home.releases, half_year)}
+    release = found.get(version)
+    if release is None or release.fingerprint != recorded["fingerprint"]:
+        raise BadInput(
+            f"{home.releases / half_year / str(version)}: is not the version {version} of {half_year} that is named "
+            f"({recorded['fingerprint'][:12]}…). Restore it from a copy."
+        )
+    if problems := releases.verify(release.path):
+        raise BadInput(
+            f"{release.path}: is not what was published ({problems[0]}). Restore this version from a copy."
+        )
+    return release
+
+
+def announced_rows(home: CityHome) -> list[dict[str, str]]:
+    """The changes of the calendar as published versions have recorded them: the longest list is the last."""
+    recorded = [
+        provenance_of(release).get("calendar", [])
+        for half_year in releases.half_years(home.releases)
+        for release in releases.versions(home.releases, half_year)
+    ]
+    return max(recorded, key=len, default=[])
 
 
 def needs_recompute(home: CityHome, release: releases.Release) -> bool:

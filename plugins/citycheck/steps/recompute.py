@@ -37,7 +37,7 @@ def recompute(city: str, half_year: str) -> Path:
     path = earlier.recomputed_path(home, release, definition)
     if path.is_file():
         return path
-    build = index.freeze(city, half_year, recorded=earlier.provenance_of(release)["inputs"])
+    build = index.freeze(city, half_year, recorded=earlier.provenance_of(release), purpose="recompute")
     for counties in index.build_places(build):
         index.measure_access(build, counties)
     index.build_marts(build)

@@ -1,7 +1,8 @@
 """What libraries compute on places alone, between the first and the second part of dbt: the source `statistics`.
 
 Reads the places read-only and writes parquet, each relation in one step. A survey's weights agree with the register
-(plugins/citycheck/survey/); reports cluster where chance would not put them (plugins/citycheck/repairs/).
+(plugins/citycheck/survey/); reports cluster where chance would not put them (plugins/citycheck/repairs/); figures of few
+people are kept back so that nobody can compute them (plugins/citycheck/disclosure/).
 """
 
 from __future__ import annotations
@@ -16,6 +17,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from citycheck import duck
+from citycheck.disclosure.published import Published
+from citycheck.disclosure.suppress import suppress
+from citycheck.disclosure.tables import Limits as DisclosureLimits
+from citycheck.disclosure.tables import of_places
 from citycheck.errors import NotReady
 from citycheck.lake.files import replacing
 from citycheck.repairs.hot_spots import Limits as HotSpotLimits
@@ -38,6 +43,12 @@ SCHEMAS = {
         + [(name, pa.float64()) for name in ("reports_per_1000", "z_score", "p_value", "q_value")]
         + [("cluster", pa.string()), ("not_tested", pa.string())]
     ),
+    "suppressed_cells": pa.schema(
+        [
+            (name, pa.string())
+            for name in ("table_name", "item_code", "area_level", "area_id", "group_code", "suppression")
+        ]
+    ),
 }
 """The relations of the source, each a file of its name."""
 
@@ -47,12 +58,17 @@ def files(folder: Path) -> dict[str, Path]:
     return {name: folder / f"{name}.parquet" for name in SCHEMAS}
 
 
-def run(database: Path, folder: Path) -> dict[str, int]:
-    """Write every relation of the source; returns the rows of each. Raises `NotReady` when the places are not built."""
+def run(database: Path, folder: Path, earlier: Sequence[Path] = ()) -> dict[str, int]:
+    """Write every relation of the source; returns the rows of each.
+
+    `earlier` are the folders of versions of the same half-year that were published before: what they keep back stays kept
+    back. Raises `NotReady` when the places are not built, and `BadInput` when an earlier version is not as it must be.
+    """
     if not database.is_file():
         raise NotReady(f"{database}: the places are not built. Run the task `places` first.")
     with duck.connect(database, read_only=True, memory_limit=settings().duckdb_memory_limit) as places:
         found = survey(places) | {"hot_spots": clusters(places)}
+        found["suppressed_cells"] = kept_back(places, found["survey_weights"], earlier)
     for name, path in files(folder).items():
         with replacing(path) as temporary:
             pq.write_table(pa.Table.from_pylist(found[name], schema=SCHEMAS[name]), temporary)
@@ -145,6 +161,25 @@ def clusters(places: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
             false_discovery_max=standard["hot_spot_false_discovery_max"],
         ),
     )
+
+
+def kept_back(
+    places: duckdb.DuckDBPyConnection, weights: Sequence[dict[str, Any]], earlier: Sequence[Path] = ()
+) -> list[dict[str, Any]]:
+    """Which figures of the survey and of ratings are kept back, and why."""
+    scoring = dict(places.execute("select parameter, value from standard.scoring").fetchall())
+    before = [Published.read(folder) for folder in earlier]
+    rows = []
+    for question in of_places(places, weights, DisclosureLimits.of(scoring)):
+        table = question.table
+        hidden, shown = Published.told(before, table.name, table.cells)
+        reasons = suppress(table, question.primary, hidden, shown)
+        rows += [
+            dict(zip(SCHEMAS["suppressed_cells"].names, (*table.name, *cell, reason), strict=True))
+            for cell, reason in zip(table.cells, reasons, strict=True)
+            if reason is not None
+        ]
+    return rows
 
 
 def _rows(places: duckdb.DuckDBPyConnection, sql: str) -> Sequence[dict[str, Any]]:

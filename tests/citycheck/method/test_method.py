@@ -71,16 +71,13 @@ def test_a_change_of_a_seed_changes_the_page(monkeypatch: pytest.MonkeyPatch) ->
     def changed(name: str, folder: None = None) -> tuple[dict[str, str], ...]:
         rows = real(name, folder)
         return tuple(
-            {**row, "value": "77"} if row.get("parameter") == "cut_off_lag_days" else row for row in rows
+            {**row, "lag_days": "17"} if row.get("stage_code") == "preliminary" else row for row in rows
         )
 
     monkeypatch.setattr(standard, "seed", changed)
     after = method.text("en")
-    assert "77 days after its end" in after
-    assert (
-        before.replace("15 days after its end", "77 days after its end").replace("| 15 days |", "| 77 days |")
-        == after
-    )
+    assert "preliminary after 17 days" in after
+    assert before.replace("preliminary after 15 days", "preliminary after 17 days") == after
 
 
 def test_both_pages_say_the_same_in_their_language() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from citycheck.duck import connect
+from citycheck.release.publication import Publication, Published
 
 DIMENSIONS = (
     ("GOV", "治理", "Governance", 15),
@@ -30,7 +31,7 @@ _SCORES = ", ".join(f"score_{code.lower()} double" for code, *_ in DIMENSIONS)
 _INDEX = f"""residents bigint, index_score double, band_code varchar, band_zh varchar, band_en varchar,
     status varchar, weight_available_pct double, rank bigint, previous_index_score double,
     index_change double, {_SCORES}, reports_per_1000 double, index_low double, index_high double, rank_low bigint,
-    rank_high bigint, is_different_from_next boolean"""
+    rank_high bigint, is_different_from_next boolean, obs_status varchar, conf_status varchar"""
 _AREA = "area_level varchar, area_id varchar"
 _OTHERS = {
     "index_series": ["half_year"],
@@ -43,6 +44,9 @@ _OTHERS = {
     "survey_portrait": ["characteristic", "category"],
     "survey_response": ["channel"],
     "community_insights": ["item_code"],
+    "index_vintages": ["half_year", "version", "node_code"],
+    "index_revisions": ["node_code"],
+    "release_drift": ["measure_type", "subject_code"],
 }
 """Marts of areas that a release publishes and its page does not read, with what their grain has besides the area."""
 MARTS = {
@@ -50,6 +54,10 @@ MARTS = {
     "community_index": (
         "area_id varchar, area_name varchar, street_id varchar, street_name varchar, county_id varchar, "
         f"county_name varchar, {_INDEX}",
+        ["area_id"],
+    ),
+    "street_index": (
+        f"area_id varchar, area_name varchar, county_id varchar, county_name varchar, {_INDEX}",
         ["area_id"],
     ),
     "index_scores": (f"{_AREA}, index_score double, rank bigint", ["area_level", "area_id"]),
@@ -69,7 +77,12 @@ MARTS = {
         goalpost_low double, goalpost_high double, is_scored boolean""",
         ["indicator_code"],
     ),
-    "facilities": ("facility_id varchar, kind_code varchar", ["facility_id"]),
+    "facilities": (
+        """facility_id varchar, facility_name varchar, kind_code varchar, lon double, lat double, community_id varchar,
+        street_id varchar, county_id varchar, floor_area_m2 double, land_area_m2 double, operating_status varchar,
+        facility_status varchar, valid_from timestamp""",
+        ["facility_id"],
+    ),
     "areas": (
         "area_level varchar, area_id varchar, area_name varchar, residents bigint",
         ["area_level", "area_id"],
@@ -105,12 +118,12 @@ MARTS = {
         ["finding_code", "subject_id", "other_id"],
     ),
     "repair_statistics": (
-        "area_id varchar, category_code varchar, reports bigint",
-        ["area_id", "category_code"],
+        f"{_AREA}, category_code varchar, reports bigint",
+        ["area_level", "area_id", "category_code"],
     ),
     "survey_satisfaction": (
-        "area_id varchar, question_code varchar, top2_pct double, is_suppressed boolean",
-        ["area_id", "question_code"],
+        f"{_AREA}, question_code varchar, top2_pct double, is_suppressed boolean",
+        ["area_level", "area_id", "question_code"],
     ),
     "data_gaps": (
         """area_level varchar, area_id varchar, indicator_code varchar, indicator_name_zh varchar,
@@ -148,6 +161,21 @@ class Build:
     provenance: dict[str, Any]
 
 
+def corrected(provenance: dict[str, Any]) -> dict[str, Any]:
+    """The provenance of a second version, which puts an error of the source right."""
+    publication = Publication(
+        "2026H1",
+        2,
+        "correction",
+        "preliminary",
+        reason_zh="=1+1 设施重复",
+        reason_en="A <b>facility</b> was counted twice.",
+        responsible="made",
+        supersedes=Published("2026H1", 1, "11"),
+    )
+    return {**provenance, "publication": publication.as_json()}
+
+
 def build(folder: Path, *, has_survey: bool = True) -> Build:
     """Write a finished build into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -174,6 +202,10 @@ def build(folder: Path, *, has_survey: bool = True) -> Build:
         "walking_network": True,
         "sources": [{"name": "made", "title": "Made by a program", "licence": "none"}],
         "previous_release": {"half_year": "2025H2", "version": 3, "fingerprint": "00"},
+        "period": {"start": "2026-01-01T00:00:00+08:00", "end": "2026-07-01T00:00:00+08:00"},
+        "publication": Publication(
+            "2026H1", 1, "initial", "preliminary", "2026-07-16T09:30:00+08:00"
+        ).as_json(),
     }
     return Build(database, manifest, provenance)
 
@@ -199,6 +231,16 @@ def _fill_standard(connection: Any) -> None:
         create table standard.spatial_checks as select
             'network_fragment' as finding_code, '步行网络孤立片段' as name_zh, 'Part that nothing connects' as name_en,
             '补上缺失的连接' as advice_zh, 'Add the missing connection' as advice_en;
+        create table standard.release_stages as select * from (values
+            ('preliminary', '初步', 'preliminary'), ('verified', '核实', 'verified'), ('final', '最终', 'final')
+        ) as t (stage_code, name_zh, name_en);
+        create table standard.facility_kinds as select
+            'F01' as kind_code, '社区综合服务中心' as name_zh, 'Community integrated service centre' as name_en;
+        create table standard.repair_categories as select
+            'water' as category_code, '给排水' as name_zh, 'Water and drains' as name_en;
+        create table standard.survey_questions as select
+            'satisfaction_gov' as question_code, '治理总体满意度' as name_zh, 'Governance' as name_en;
+        create table standard.needs as select 'N01' as need_code, '邻里客厅' as name_zh, 'Lounge' as name_en;
         """
     )
 
@@ -220,7 +262,7 @@ def _fill_marts(connection: Any, has_survey: bool) -> None:
             )
             score = 38.0 + 5 * n + county if has_survey and n != 8 else None
             connection.execute(
-                f"insert into marts.community_index values ({_marks(30)})",
+                f"insert into marts.community_index values ({_marks(32)})",
                 [*place, *_index(score, n + 1, has_survey)],
             )
             for code, unit, value in (
@@ -236,9 +278,28 @@ def _fill_marts(connection: Any, has_survey: bool) -> None:
                 "'Community integrated service centre', 'uncovered', ?, ?, null, ?, '2026H1')",
                 [id_, name, county_id, county_name, 100 * n, 50.0, 812.25],
             )
+            connection.execute(
+                "insert into marts.facilities values (?, ?, 'F01', ?, ?, ?, ?, ?, 812.5, null, 'operating', 'compliant', "
+                "'2020-03-01 00:00:00')",
+                [f"F{id_}", name, west + 0.005, south + 0.005, id_, f"S{county}", county_id],
+            )
         score = 60.04 + county if has_survey else None
         connection.execute(
-            f"insert into marts.county_index values ({_marks(26)})",
+            "insert into marts.repair_statistics values ('county', ?, 'all', 1200), ('county', ?, 'water', 300)",
+            [county_id, county_id],
+        )
+        if has_survey:
+            connection.execute(
+                "insert into marts.survey_satisfaction values ('county', ?, 'satisfaction_gov', 71.25, false), "
+                "('street', ?, 'satisfaction_gov', null, true)",
+                [county_id, f"S{county}"],
+            )
+        connection.execute(
+            f"insert into marts.street_index values ({_marks(30)})",
+            [f"S{county}", "合成街道", county_id, county_name, *_index(score, county, has_survey)],
+        )
+        connection.execute(
+            f"insert into marts.county_index values ({_marks(28)})",
             [county_id, county_name, *_index(score, 3 - county, has_survey)],
         )
         connection.execute(
@@ -301,6 +362,8 @@ def _index(score: float | None, rank: int, has_survey: bool) -> list[Any]:
         *((None, None) if score is None else (score - 4.26, score + 5)),
         *((None, None) if score is None else (rank, rank + 1)),
         False if rank == 1 and score is not None else None,
+        "P" if score is not None else "O",
+        "F",
     ]
 
 

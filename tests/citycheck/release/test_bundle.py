@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -16,10 +17,13 @@ from citycheck.errors import BadInput, CitycheckError
 from citycheck.release import bundle
 from citycheck.release.checksums import sha256, verify
 
+SEALED = {"SHA256SUMS", "blocks.json"}
+"""What says what the other files must be."""
+
 
 @pytest.fixture
-def staged(full_build, tmp_path):
-    return bundle.stage(full_build.database, full_build.manifest, tmp_path / "staged", full_build.provenance)
+def staged(bundle_folder):
+    return bundle_folder
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -28,14 +32,19 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def test_every_table_is_there_as_parquet_and_csv(staged):
     expected = {f"tables/{name}.{ext}" for name in bundle.TABLES for ext in ("parquet", "csv")}
+    layers = {f"geometry/{name}.parquet" for name in ("communities", "streets", "counties", "facilities")}
     others = {
-        "geometry/communities.parquet",
+        "geometry/citycheck.gpkg",
+        "citycheck-2026H1.xlsx",
+        "catalog.jsonld",
+        "data_dictionary.csv",
         "datapackage.json",
         "provenance.json",
+        "release_notes.md",
         "index.html",
-        "SHA256SUMS",
+        *SEALED,
     }
-    assert set(contents(staged)) == expected | others
+    assert set(contents(staged)) == expected | layers | others
 
 
 def test_staging_twice_gives_the_same_bytes(full_build, staged, tmp_path):
@@ -73,27 +82,37 @@ def test_sha256sum_agrees(staged):
 
 
 def test_csv_opens_in_a_spreadsheet_and_runs_nothing(full_build, tmp_path):
-    dangerous = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\r=1", "社区", "a=b", None]
+    dangerous = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\r=1", " =1", "\n＝1", "\u3000＠x", "－1"]
+    harmless = ["社区", "a=b", "12345678901", "a\nb", None]
+    codes = ["330802005001", "0571"]
+    texts = [*dangerous, *harmless, *codes]
     with connect(full_build.database) as connection:
         connection.execute("delete from marts.row_ledger")
-        for n, text in enumerate(dangerous):
+        for n, text in enumerate(texts):
             connection.execute(
                 "insert into marts.row_ledger values ('f', 't', '2026H1', ?, ?, -5, 0, 0, 0, 0)",
-                [str(n), text],
+                [f"d{n:02}", text],
             )
     staged = bundle.stage(
         full_build.database, full_build.manifest, tmp_path / "staged", full_build.provenance
     )
     path = staged / "tables/row_ledger.csv"
-    assert path.read_bytes().startswith(b"\xef\xbb\xbffeed,")
+    written = path.read_bytes()
+    assert written.startswith(b"\xef\xbb\xbffeed,") and written.count(b"\r\n") == len(texts) + 1
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["source_file"] for row in rows] == [
-        *(f"'{text}" for text in dangerous[:6]),
-        *("社区", "a=b", ""),
+        *(f"'{text}" for text in dangerous),
+        *(text or "" for text in harmless),
+        *(f"{text}\t" for text in codes),
     ]
     assert {row["rows_in"] for row in rows} == {"-5"}, "a negative number is no formula"
-    assert pq.read_table(staged / "tables/row_ledger.parquet")["source_file"].to_pylist() == dangerous
+    assert pq.read_table(staged / "tables/row_ledger.parquet")["source_file"].to_pylist() == texts
+
+
+def test_moments_in_csv_are_ones_that_a_spreadsheet_reads(staged):
+    with (staged / "tables/facilities.csv").open(encoding="utf-8-sig", newline="") as file:
+        assert {row["valid_from"] for row in csv.DictReader(file)} == {"2020-03-01 00:00:00"}
 
 
 def test_parquet_keeps_numbers_unrounded(full_build, staged):
@@ -102,38 +121,37 @@ def test_parquet_keeps_numbers_unrounded(full_build, staged):
     assert table["area_id"].to_pylist() == ["C1", "C2"]
 
 
-def test_geometry_is_geoparquet_in_longitude_and_latitude(staged):
-    path = staged / "geometry/communities.parquet"
-    geo = json.loads(pq.read_schema(path).metadata[b"geo"])
-    column = geo["columns"][geo["primary_column"]]
-    assert (geo["primary_column"], column["encoding"]) == ("geometry", "WKB")
-    assert "crs" not in column or column["crs"]["id"] == {"authority": "OGC", "code": "CRS84"}
-    assert column["bbox"] == pytest.approx([118.83, 28.90, 118.89, 28.93])
-    rows = pq.read_table(path).to_pylist()
-    assert [row["community_id"] for row in rows] == sorted(row["community_id"] for row in rows)
-    assert len(rows) == 18
-    assert rows[0]["index_score"] == 39.0 and rows[8]["index_score"] is None
-
-
 def test_datapackage_describes_every_file(staged):
     package = json.loads((staged / "datapackage.json").read_text(encoding="utf-8"))
     resources = {resource["path"]: resource for resource in package["resources"]}
-    assert set(resources) == set(contents(staged)) - {"datapackage.json", "SHA256SUMS"}
+    assert set(resources) == set(contents(staged)) - {"datapackage.json", *SEALED}
     for path, resource in resources.items():
         assert resource["bytes"] == (staged / path).stat().st_size
         assert resource["hash"] == f"sha256:{sha256(staged / path)}"
     schema = resources["tables/indicators.csv"]["schema"]
     assert schema["primaryKey"] == ["area_level", "area_id", "indicator_code"]
     assert {"name": "value", "type": "number", "description": "What value is"} in schema["fields"]
-    assert resources["tables/survey_satisfaction.csv"]["schema"]["fields"][3]["type"] == "boolean"
+    types = {f["name"]: f["type"] for f in resources["tables/survey_satisfaction.csv"]["schema"]["fields"]}
+    assert (types["is_suppressed"], types["top2_pct"]) == ("boolean", "number")
     assert "合成数据" in package["title"] and package["is_synthetic"] is True
+    assert (package["version"], package["previous_version"]) == ("1", None)
+    assert (package["kind"], package["stage"]) == ("initial", "preliminary")
 
 
 def test_frictionless_accepts_the_package(staged):
     frictionless = pytest.importorskip("frictionless")
     report = frictionless.Package(staged / "datapackage.json").validate()
     assert report.flatten(["name", "type", "message"]) == []
-    assert report.stats["tasks"] == 2 * len(bundle.TABLES) + 3
+    assert report.stats["tasks"] == 2 * len(bundle.TABLES) + 11
+
+
+@pytest.mark.slow
+def test_the_command_of_frictionless_accepts_the_package(staged):
+    pytest.importorskip("frictionless")
+    command = [sys.executable, "-m", "frictionless", "validate", "datapackage.json"]
+    done = subprocess.run(command, cwd=staged, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    assert "INVALID" not in done.stdout
 
 
 def test_primary_key_constraint_wins_over_tests(full_build, tmp_path):
@@ -194,6 +212,10 @@ def provenance_without_cut_off(build):
     del build.provenance["cut_off"]
 
 
+def unknown_stage(build):
+    build.provenance["publication"] = {**build.provenance["publication"], "stage": "draft"}
+
+
 @pytest.mark.parametrize(
     ("defect", "message"),
     [
@@ -205,6 +227,7 @@ def provenance_without_cut_off(build):
         (no_database, "build.duckdb: there is no such file"),
         (database_cut_short, "build.duckdb: cannot be read as a finished build"),
         (provenance_without_cut_off, "must say cut_off"),
+        (unknown_stage, "2026H1: the build's standard has no stage 'draft' of publication"),
     ],
 )
 def test_a_defective_build_leaves_one_sentence_and_no_folder(full_build, tmp_path, defect, message):

@@ -2,6 +2,7 @@
 
 import json
 
+import approving
 import duckdb
 import pyarrow.parquet as pq
 import pytest
@@ -10,7 +11,7 @@ import yaml
 from citycheck.cities.profile import load_city
 from citycheck.errors import BadInput
 from citycheck.lake import store
-from citycheck.steps import index
+from citycheck.steps import index, release
 
 
 @pytest.mark.slow
@@ -59,10 +60,10 @@ def test_a_city_with_polygons_and_reports_alone_is_released(project):
     build = index.freeze("town", "2026H1")
     index.build_all(build)
     index.gate_marts(build)
-    index.stage(build)
-    release = index.publish(build)
+    release.stage(build)
+    published = approving.publish(build)
     [counted] = duckdb.sql(
-        f"select sum(reports) from '{release.path}/tables/repair_statistics.parquet' where area_level = 'city'"
+        f"select sum(reports) from '{published.path}/tables/repair_statistics.parquet' where area_level = 'city'"
     ).fetchall()
     assert counted[0] >= 100
 

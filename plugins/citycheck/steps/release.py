@@ -1,0 +1,305 @@
+"""From a finished build to a published version: stage → a person decides → publish. Later: withdraw, and rebuild to compare.
+
+A candidate is the staged bundle of a build. Whoever decides has seen its bytes: the decision names their fingerprint, and
+nothing else is published under it. What was published is never changed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from citycheck import __version__, connections
+from citycheck.connections import Lookup
+from citycheck.errors import BadInput, NotReady
+from citycheck.lake.files import read_json, telling_disk_full, write_json
+from citycheck.lake.landing import exclusive
+from citycheck.release import publish as releases
+from citycheck.release.checksums import SHA256SUMS, sha256
+from citycheck.release.manifest import seal, sign_notice
+from citycheck.release.publication import Decision, Publication
+from citycheck.settings import CityHome, settings
+from citycheck.steps import earlier, index, keys
+from citycheck.steps.index import Build
+from citycheck.steps.shelf import shelf_of
+
+
+def stage(build: Build) -> dict[str, Any]:
+    """Write the complete bundle of the candidate in its work folder, where no reader looks; returns what an approver is shown.
+
+    The keys are fingerprint, version, kind, stage, release_at, subject and body. Raises `NotReady` before the gate has passed.
+    """
+    from citycheck.release import candidate
+    from citycheck.release.bundle import stage as write_bundle
+
+    inputs = index.frozen(build)
+    publication = Publication.from_json(inputs["publication"])
+    if not build.warnings.is_file():
+        raise NotReady(
+            f"{build.half_year}: build {build.id} has not passed the gate. Run the task `gate` first."
+        )
+    warnings = read_json(build.warnings, "Run the task `gate` again.")
+    before = publication.supersedes and earlier.published(build.home, publication.supersedes.as_json())
+    shutil.rmtree(build.staged, ignore_errors=True)
+    with telling_disk_full(build.staged):
+        write_bundle(
+            build.database,
+            build.dbt_target / "manifest.json",
+            build.staged,
+            {
+                **inputs["provenance"],
+                "build": build.id,
+                "publication": inputs["publication"],
+                "gate_warnings": warnings,
+            },
+            before=before.path if before else None,
+        )
+    shown = candidate.summary(
+        build.staged,
+        before=before.path if before else None,
+        warnings=warnings,
+        data_docs=str(build.home.data_docs / "index.html"),
+        page=str(build.staged / "index.html"),
+    )
+    return {
+        "fingerprint": sha256(build.staged / SHA256SUMS),
+        "version": publication.version,
+        "kind": publication.kind,
+        "stage": publication.stage,
+        "release_at": publication.release_at,
+        "subject": shown.subject,
+        "body": shown.body,
+    }
+
+
+def decide(
+    build: Build,
+    *,
+    is_approved: bool,
+    decided_by: str,
+    decided_at: str,
+    reason: str,
+    candidate: str | None = None,
+) -> Decision:
+    """Write down what a person said to the candidate, under what was said before; the last decision counts.
+
+    `candidate` is the fingerprint that the person was shown; without, that of what is staged. Raises `BadInput` when
+    something else is staged by now, and when a rejection gives no reason.
+    """
+    fingerprint = _fingerprint(build)
+    if candidate not in (None, fingerprint):
+        raise BadInput(
+            f"{build.half_year}: what is staged is not what {decided_by} was shown (build {build.id}). Clear the run from its "
+            "task `stage`, and ask again."
+        )
+    if not is_approved and not reason.strip():
+        raise BadInput(
+            f"{build.half_year}: {decided_by} rejected the candidate without a reason. Give one, so that it can be put right."
+        )
+    decision = Decision(is_approved, decided_by, decided_at, reason.strip(), fingerprint)
+    with exclusive(build.work / ".decisions.lock"):
+        write_json(build.decisions, [*_decisions(build), decision.as_json()])
+    return decision
+
+
+def decision_of(build: Build) -> Decision | None:
+    """The last decision about what is staged now, or None."""
+    if not (build.staged / SHA256SUMS).is_file():
+        return None
+    said = [entry for entry in _decisions(build) if entry["candidate"] == _fingerprint(build)]
+    return Decision(**said[-1]) if said else None
+
+
+def publish(build: Build, now: datetime, lookup: Lookup = connections.from_environment) -> releases.Release:
+    """Publish the candidate that a person has approved, and let the warehouse's pointer follow. The same is published once.
+
+    Raises `BadInput` when nobody has approved exactly what is staged, or when another version has come in between, and
+    `NotReady` before its announced time.
+    """
+    inputs = json.loads(build.inputs.read_text(encoding="utf-8"))
+    publication = Publication.from_json(inputs["publication"])
+    decision = decision_of(build)
+    if decision is None or not decision.is_approved:
+        said = "nobody has decided on" if decision is None else f"{decision.decided_by} has rejected"
+        raise BadInput(
+            f"{build.half_year}: {said} what is staged of build {build.id}; nothing is published without an approval. "
+            "Have an assigned user approve it."
+        )
+    if not publication.may_be_out(now):
+        raise NotReady(
+            f"{build.half_year}: version {publication.version} is announced for {publication.release_at}; it is not published "
+            "before. Run the task again then."
+        )
+    key = keys.signing_key(lookup)
+
+    def finish(copy: Path) -> None:
+        seal(
+            copy,
+            publication=publication,
+            decision=decision,
+            published_at=now,
+            key=key,
+            provenance=inputs["provenance"],
+            code={
+                "version": __version__,
+                "commit": inputs["provenance"]["code_commit"],
+                "sha256": inputs["provenance"]["code_sha256"],
+            },
+        )
+
+    release = releases.publish(
+        build.staged,
+        build.home.releases,
+        build.half_year,
+        version=publication.version,
+        seal=finish,
+        shelf=shelf_of(build.home, lookup),
+    )
+    _point_warehouse(build)
+    return release
+
+
+def withdraw(
+    city: str,
+    half_year: str,
+    version: int,
+    *,
+    reason_zh: str,
+    reason_en: str,
+    responsible: str,
+    now: datetime,
+    lookup: Lookup = connections.from_environment,
+) -> releases.Release:
+    """Say in the place of a published version that it no longer stands, why, and whose error it was; its files stay.
+
+    Raises `BadInput` when there is no such version, or when the reason or who is responsible is missing.
+    """
+    home = settings().city_home(city)
+    release = _version(home, half_year, version)
+    said = {"reason_zh": reason_zh, "reason_en": reason_en, "responsible": responsible}
+    if lacking := [name for name, text in said.items() if not text.strip()]:
+        raise BadInput(
+            f"{half_year} version {version}: a withdrawal must say why and whose error it was; {', '.join(lacking)} is missing."
+        )
+    standing = [
+        r.version
+        for r in releases.versions(home.releases, half_year)
+        if not r.is_withdrawn and r.version != version
+    ]
+    key = keys.signing_key(lookup)
+    notice = sign_notice(
+        {
+            "half_year": half_year,
+            "version": version,
+            "withdrawn_at": now.astimezone(UTC).isoformat(),
+            "superseded_by": max(standing, default=None),
+            **said,
+        },
+        release.fingerprint,
+        key,
+    )
+    return releases.withdraw(home.releases, release, notice, shelf_of(home, lookup))
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """A published version beside the same made again: what differs, and why it may."""
+
+    release: releases.Release
+    folder: Path
+    files: int
+    differing: tuple[str, ...]
+    causes: tuple[str, ...]
+
+
+def rebuild(city: str, half_year: str, version: int) -> Rebuilt:
+    """Make a published version again from the lake as of its cut-off, and compare every file with what was published.
+
+    Everything that its provenance names is taken as it was; standard, profile and code are those of today, and where they
+    differ from the recorded ones `causes` says so. Raises `BadInput` when something that it names is gone.
+    """
+    home = settings().city_home(city)
+    release = _version(home, half_year, version)
+    if problems := releases.verify(release.path):
+        raise BadInput(
+            f"{release.path}: is not what was published ({problems[0]}); there is nothing to compare with. "
+            "Restore this version from a copy."
+        )
+    recorded = earlier.provenance_of(release)
+    if "publication" not in recorded:
+        raise BadInput(
+            f"{release.path}: was published before releases recorded what they are to become; it cannot be rebuilt."
+        )
+    build = index.freeze(city, half_year, recorded=recorded, purpose="rebuild")
+    index.build_all(build)
+    index.gate_marts(build)
+    stage(build)
+    names = sorted(_names(release.path) | _names(build.staged))
+    differing = [name for name in names if not _same(release.path / name, build.staged / name)]
+    today = index.frozen(build)["provenance"]
+    causes = [
+        f"{name}: {recorded.get(name)} then, {today[name]} now"
+        for name in ("code_sha256", "profile_sha256", "city_indicators_sha256", "standard_sha256", "cut_off")
+        if recorded.get(name) != today[name]
+    ]
+    return Rebuilt(release, build.staged, len(names), tuple(differing), tuple(causes))
+
+
+def candidates(city: str, half_year: str | None = None) -> list[tuple[Build, Decision | None]]:
+    """The staged bundles of a city that are not published, with the last decision about each; the newest first."""
+    home = settings().city_home(city)
+    staged = home.work.glob(f"index/{half_year or '*'}/*/bundle/{SHA256SUMS}")
+    builds = [
+        Build(city, path.parents[2].name, path.parents[1].name)
+        for path in sorted(staged, key=lambda path: path.stat().st_mtime, reverse=True)
+    ]
+    published = {
+        release.fingerprint
+        for name in releases.half_years(home.releases)
+        for release in releases.versions(home.releases, name)
+    }
+    return [(build, decision_of(build)) for build in builds if _fingerprint(build) not in published]
+
+
+def _version(home: CityHome, half_year: str, version: int) -> releases.Release:
+    found = {release.version: release for release in releases.versions(home.releases, half_year)}
+    if version not in found:
+        raise BadInput(
+            f"{home.releases / half_year}: version {version} is not published; there "
+            + (f"are {', '.join(map(str, found))}." if found else "is none.")
+        )
+    return found[version]
+
+
+def _decisions(build: Build) -> list[Mapping[str, Any]]:
+    return list(json.loads(build.decisions.read_text(encoding="utf-8"))) if build.decisions.is_file() else []
+
+
+def _fingerprint(build: Build) -> str:
+    sums = build.staged / SHA256SUMS
+    if not sums.is_file():
+        raise NotReady(f"{build.half_year}: build {build.id} is not staged. Run the task `stage` first.")
+    return sha256(sums)
+
+
+def _point_warehouse(build: Build) -> None:
+    link = build.home.warehouse / f"{build.half_year}.duckdb"
+    temporary = link.with_name(f".{link.name}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(build.database.relative_to(build.home.warehouse))
+    os.replace(temporary, link)
+
+
+def _names(folder: Path) -> set[str]:
+    lines = (folder / SHA256SUMS).read_text(encoding="utf-8").splitlines()
+    return {line.split("  ", 1)[1] for line in lines}
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.is_file() and other.is_file() and sha256(one) == sha256(other)
