@@ -1,48 +1,51 @@
-"""The half-yearly index: ready? → places → access → dbt → uncertainty → gate → stage → publish, in one graph an operator can read."""
+"""The half-yearly index: ready? → places → access → dbt → uncertainty → gate → stage → approve → embargo → publish, one graph."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import Metadata, dag, task
-from shared import DEFAULTS, LAKE, PARAMS, RELEASE, START, WHEN_ACCEPTED, run_of, skipping
+from airflow.sdk import dag, task
+from approval import NEAR
+from publishing import ABOUT as PUBLISHING
+from publishing import ASKED, publish_when_approved
+from shared import DEFAULTS, LAKE, PARAMS, START, WHEN_ACCEPTED, run_of, skipping
 
 OF_A_LARGE_CITY = timedelta(hours=2)
-ABOUT = """
+ABOUT = f"""
 ### From the lake to the release
 
-Runs when all four feeds of a half-year have been accepted: their assets start it. The run of the schedule, at its end, is
-there for backfills and skips itself while feeds are missing. A build never touches what is published; the same inputs
-give the same bytes, and what is released already from them is skipped.
+Runs when all four feeds of a half-year have been accepted; a run of the schedule skips itself while feeds are missing. A
+build never touches what is published; the same inputs give the same bytes, and are not released twice. A candidate is
+published when an assigned user (`CITYCHECK_APPROVERS`) has approved it and its announced time has come.
 
 **When a task is red**, its log ends in one sentence that names what is wrong and the remedy.
 
 | task | what it does | when it is red |
 |---|---|---|
-| `ready` | writes down exactly which deliveries, standard and code the build is made from | a feed has nothing accepted: run its `ingest_…` DAG for the half-year |
-| `places` | dbt builds and tests all that does not hang on who reaches what; weighs the survey, looks for hot spots; returns the counties | a model or a test failed: the log names it; correct it and clear the task |
-| `access` | one task a county (one in all where the city has no streets): who reaches what, by straight line and on foot | the log names the county and what is wrong with its streets; the other counties stay done |
-| `dbt_build` | dbt builds and tests the rest; its log and its return value list each node | a model or a test failed: the log names it; correct it and clear the task |
-| `uncertainty` | draws how far each score and rank may be trusted; dbt builds and tests the marts that show it | as `dbt_build` |
+| `ready` | writes down which deliveries, standard and code the build is made from, and which version it is to become | a feed has nothing accepted: run its `ingest_…` DAG for the half-year |
+| `places` | dbt builds and tests all that does not hang on who reaches what; weighs the survey; returns the counties | a model or a test failed: the log names it; correct it and clear the task |
+| `access` | one task a county (one in all without streets): who reaches what, by straight line and on foot | the log names the county and what is wrong with its streets |
+| `dbt_build` | dbt builds and tests the rest; its log and its return value list each node | as `places` |
+| `uncertainty` | draws how far each score and rank may be trusted, and builds the marts that show it | as `places` |
 | `gate` | checks every mart with Great Expectations | a mart is not plausible: open Data Docs; if the data is wrong, ingest it again |
-| `stage` | writes the complete bundle aside | a disk is full: free space and clear the task |
-| `publish` | lets the bundle become the next version, in one step | see the log; readers still see the release before |
+| `stage` | writes the complete bundle aside: the candidate | a disk is full: free space and clear the task |
+{PUBLISHING.strip()}
 
-Parameters: `half_year` (such as 2026H1; otherwise the run's data interval) and `city`. Past half-years: a backfill from
-the UI, or `airflow backfill create --dag-id half_yearly_index --from-date 2025-07-01 --to-date 2026-01-01 --max-active-runs 1`
-(in order, so that each finds the half-year before it).
+Parameters: `half_year` (else the run's data interval), `city`, and of a correction `kind`, its reasons and whose error it
+was. Past half-years: `airflow backfill create --dag-id half_yearly_index --from-date 2025-07-01 --to-date 2026-01-01 --max-active-runs 1`.
 """
 
 
 @dag(
-    description="The lake of a half-year → marts → release",
+    description="The lake of a half-year → marts → candidate → release",
     schedule=WHEN_ACCEPTED,
     start_date=START,
     catchup=False,
     max_active_runs=1,  # in order: each half-year is compared with the one before it
-    params=PARAMS,
+    params=PARAMS | ASKED,
     default_args=DEFAULTS,
+    deadline=NEAR,
     tags=["index", "citycheck"],
     doc_md=ABOUT,
 )
@@ -56,9 +59,15 @@ def half_yearly_index() -> None:
 
         city, half_year = run_of(context)
         by = context["dag_run"].run_type
-        now = datetime.now(UTC) if by in ("scheduled", "asset_triggered") else None
         with skipping():
-            build = index.begin(city, half_year, over_at=now, waits_for_feeds=by == "scheduled")
+            build = index.begin(
+                city,
+                half_year,
+                now=datetime.now(UTC),
+                request=index.Request(**{name: context["params"][name] for name in ASKED}),
+                is_automatic=by in ("scheduled", "asset_triggered"),
+                waits_for_feeds=by == "scheduled",
+            )
         return {"city": city, "half_year": half_year, "id": build.id}
 
     @task(execution_timeout=OF_A_LARGE_CITY)
@@ -97,23 +106,16 @@ def half_yearly_index() -> None:
         return index.gate_marts(index.Build(**build))
 
     @task
-    def stage(build: dict[str, str]) -> None:
-        from citycheck.steps import index
+    def stage(build: dict[str, str]) -> dict[str, Any]:
+        from citycheck.steps import index, release
 
-        index.stage(index.Build(**build))
-
-    @task(outlets=[RELEASE])
-    def publish(build: dict[str, str]) -> Any:
-        from citycheck.steps import index
-
-        release = index.publish(index.Build(**build))
-        yield Metadata(
-            RELEASE, extra={**build, "version": release.version, "fingerprint": release.fingerprint}
-        )
+        return release.stage(index.Build(**build))
 
     build = ready()
+    candidate = stage(build)
     measured = access.partial(build=build).expand(counties=places(build))
-    measured >> dbt_build(build) >> uncertainty(build) >> gate(build) >> stage(build) >> publish(build)
+    measured >> dbt_build(build) >> uncertainty(build) >> gate(build) >> candidate
+    publish_when_approved(build, candidate)
 
 
 half_yearly_index()

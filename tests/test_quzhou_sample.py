@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from fnmatch import fnmatch
 from pathlib import Path
 
+import approving
 import duckdb
 import pyarrow.parquet as pq
 import pytest
@@ -24,6 +25,7 @@ from citycheck.lake import store
 from citycheck.lake.tables import tables
 from citycheck.release.publish import current, verify
 from citycheck.steps import index, ingest
+from citycheck.steps import release as release_steps
 
 pytestmark = [pytest.mark.slow, pytest.mark.cities]
 CITY, HALF_YEAR = "quzhou_sample", "2026H1"
@@ -47,8 +49,8 @@ def home(tmp_path_factory):
         build = index.freeze(CITY, "2025H2")
         index.build_all(build)
         index.gate_marts(build)
-        index.stage(build)
-        index.publish(build)
+        release_steps.stage(build)
+        approving.publish(build)
         yield settings_module.settings().city_home(CITY)
     settings_module.settings.cache_clear()
     load_city.cache_clear()
@@ -194,8 +196,12 @@ def test_every_view_of_the_marts_opens_where_analysts_find_them(home):
 
 def run(home, code: str) -> subprocess.Popen:
     """A process of its own that does one thing with the build of the second half-year."""
-    environment = os.environ | {"CITYCHECK_HOME": str(home.root.parent), "CITYCHECK_CITY": CITY}
-    code = f"from citycheck.steps import index; build = index.freeze({CITY!r}, {HALF_YEAR!r}); {code}"
+    environment = os.environ | {
+        "CITYCHECK_HOME": str(home.root.parent),
+        "CITYCHECK_CITY": CITY,
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    code = f"import approving; from citycheck.steps import index, release; build = index.freeze({CITY!r}, {HALF_YEAR!r}); {code}"
     return subprocess.Popen(
         [sys.executable, "-c", code], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         cwd=settings_module.settings().project, start_new_session=True,
@@ -226,7 +232,10 @@ def bytes_of(release: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def release(home):
     """The release of the second half-year as it comes when nothing interrupts it."""
-    finish(home, "index.build_all(build); index.gate_marts(build); index.stage(build); index.publish(build)")
+    finish(
+        home,
+        "index.build_all(build); index.gate_marts(build); release.stage(build); approving.publish(build)",
+    )
     return bytes_of(current(home.releases, HALF_YEAR).path)
 
 
@@ -236,6 +245,9 @@ def interrupted(home, release, tmp_path):
     target = tmp_path / CITY
     for name in ("lake", "landing", "releases"):
         shutil.copytree(home.root / name, target / name)
+    shutil.copytree(
+        home.root.parent / "secrets", tmp_path / "secrets"
+    )  # the same key signs the same bytes alike
     (target / "releases" / HALF_YEAR).chmod(0o755)
     shutil.rmtree(target / "releases" / HALF_YEAR)
     pointer = target / "releases" / "CURRENT.json"
@@ -252,22 +264,22 @@ def test_builds_that_are_killed_in_dbt_stage_and_publish_run_again_to_the_same_b
         run(city, "index.build_all(build)"), lambda: list((city.warehouse / ".building").rglob("*.duckdb"))
     )
     assert not list((city.warehouse / HALF_YEAR).rglob("*.duckdb"))
-    finish(city, "index.build_all(build)")
-    kill_when(run(city, "index.stage(build)"), lambda: list(city.work.glob("index/*/*/.bundle.*")))
+    finish(city, "index.build_all(build); index.gate_marts(build)")
+    kill_when(run(city, "release.stage(build)"), lambda: list(city.work.glob("index/*/*/.bundle.*")))
     assert not list(city.work.glob("index/*/*/bundle"))
-    finish(city, "index.stage(build)")
-    kill_when(run(city, "index.publish(build)"), lambda: (city.releases / ".staging").exists())
+    finish(city, "release.stage(build)")
+    kill_when(run(city, "approving.publish(build)"), lambda: (city.releases / ".staging").exists())
     for found in (city.releases / HALF_YEAR).glob("[0-9]*"):
         assert verify(found) == []
     assert verify(current(city.releases, "2025H2").path) == []
-    finish(city, "index.publish(build)")
+    finish(city, "approving.publish(build)")
     assert bytes_of(current(city.releases, HALF_YEAR).path) == release
 
 
 def test_the_same_inputs_are_published_once(home, release):
     finish(
         home,
-        "assert index.is_released(build); index.build_all(build); index.stage(build); index.publish(build)",
+        "assert index.is_released(build); index.build_all(build); index.gate_marts(build); release.stage(build); approving.publish(build)",
     )
     assert [path.name for path in (home.releases / HALF_YEAR).iterdir()] == ["1"]
     assert bytes_of(current(home.releases, HALF_YEAR).path) == release

@@ -421,7 +421,7 @@ OTHERS = (
 )  # fmt: skip
 RECOUNTS = {code: lambda city, code=code: coverage(city, code) for code in KINDS}
 RECOUNTS |= {function.__name__.upper().replace("_", "-"): function for function in OTHERS}
-SURVEYED = {"GOV-7", "EDU-6", "ELD-5", "HLT-4", "CUL-4", "COM-4", "SPT-4"}
+ANSWERS_MIN = dict.fromkeys(["GOV-7", "EDU-6", "ELD-5", "HLT-4", "CUL-4", "COM-4", "SPT-4"], 30)
 
 
 def areas_of(city) -> dict[str, pd.Series]:
@@ -464,6 +464,13 @@ def assert_same(actual, expected) -> None:
     np.testing.assert_allclose(np.asarray(actual, float), np.asarray(expected, float), rtol=1e-9, atol=1e-9)
 
 
+def assert_rounded(actual, expected) -> None:
+    """Shares of answers are published to 0.1 percent."""
+    np.testing.assert_allclose(
+        np.asarray(actual, float), np.asarray(expected, float), rtol=0, atol=0.05 + 1e-9
+    )
+
+
 # Tests -------------------------------------------------------------------------------------------------------
 
 
@@ -483,12 +490,17 @@ def test_indicator(city, code):
             in_county = city.communities["county_id"].groupby(area.to_numpy()).first()
             expected = county.loc[in_county].set_axis(in_county.index)
         else:
-            expected = pooled(city, ratios, area, 30 if code in SURVEYED else 0)
+            expected = pooled(city, ratios, area, ANSWERS_MIN.get(code, 0))
         mart = city.indicators_mart.query("area_level == @level and indicator_code == @code").set_index(
             "area_id"
         )
         assert sorted(mart.index) == list(expected.index)
         mart = mart.loc[expected.index]
+        # what is kept back beside the small ones is tested where it is chosen (tests/citycheck/disclosure)
+        withheld = mart["missing_reason"] == "withheld"
+        assert not withheld.any() if code not in ANSWERS_MIN else withheld.mean() < 0.5
+        expected.loc[withheld, ["numerator", "denominator"]] = np.nan
+        expected.loc[withheld & expected["missing"].isna(), "missing"] = "withheld"
         assert_same(mart["numerator"], expected["numerator"])
         assert_same(mart["denominator"], expected["denominator"])
         assert_same(mart["value"], multiplier * expected["numerator"] / expected["denominator"])
@@ -503,6 +515,7 @@ def test_the_sample_has_values_and_every_kind_of_gap(city):
         "size_unverified",
         "no_denominator",
         "sample_below_minimum",
+        "withheld",
     }
     assert (mart["status"] == "ok").mean() > 0.95
 
@@ -598,13 +611,13 @@ def test_satisfaction_of_groups_and_areas(city):
             spread = np.sqrt(sums["share"] * (1 - sums["share"]) / sums["effective"] * corrected)
             rows = mart.loc[(level, question, group)]
             rows = rows[~rows["is_suppressed"]]
-            assert len(rows) >= (1 if level != "community" else 100)
+            assert len(rows) >= (1 if level != "community" else 50)
             sums, spread = sums.loc[rows.index], spread.loc[rows.index]
-            assert (rows["respondents"] == sums["n"]).all() and (sums["n"] >= 30).all()
-            assert_same(rows["effective_respondents"], sums["effective"])
-            assert_same(rows["top2_pct"], 100 * sums["share"])
-            assert_same(rows["mean_score"], sums["score"] / sums["w"])
-            assert_same(rows["margin_of_error_pct"], 196 * spread)
+            assert (rows["respondents"] == (sums["n"] + 2) // 5 * 5).all() and (sums["n"] >= 30).all()
+            assert_same(rows["effective_respondents"], sums["effective"] // 5 * 5)
+            assert_rounded(rows["top2_pct"], 100 * sums["share"])
+            assert_rounded(rows["mean_score"], sums["score"] / sums["w"])
+            assert_rounded(rows["margin_of_error_pct"], 196 * spread)
 
 
 def test_most_urgent_needs(city):
@@ -624,9 +637,9 @@ def test_most_urgent_needs(city):
             )
             low, high = (middle - spread) / (1 + 1.96**2 / size), (middle + spread) / (1 + 1.96**2 / size)
             rows = mart.loc[(level, name)].loc[share.index]
-            assert_same(rows["urgent_pct"], 100 * share)
-            assert_same(rows["urgent_low_pct"], 100 * low)
-            assert_same(rows["urgent_high_pct"], 100 * high)
+            assert_rounded(rows["urgent_pct"], 100 * share)
+            assert_rounded(rows["urgent_low_pct"], 100 * low)
+            assert_rounded(rows["urgent_high_pct"], 100 * high)
             assert rows["need_rank"].tolist() == share.rank(ascending=False, method="min").tolist()
             assert rows["rank_low"].tolist() == [1 + (low > top).sum() for top in high]
             assert rows["rank_high"].tolist() == [30 - (high < bottom).sum() for bottom in low]

@@ -97,11 +97,16 @@ def test_the_raw_files_hold_what_their_description_says(raw_reports):
     assert {name: int(counted[name]) for name in HALF_YEARS} == PUBLISHED
 
 
+def rounded(count: int) -> int:
+    """As counts of reports are published."""
+    return (count + 2) // 5 * 5
+
+
 def test_reports_of_the_city_are_the_raw_rows(marts, raw_reports):
     [[city]] = marts.execute(
         "select reports from marts.repair_statistics where area_level = 'city' and category_code = 'all'"
     ).fetchall()
-    assert city == PUBLISHED[RECOUNTED]
+    assert city == rounded(PUBLISHED[RECOUNTED])
 
 
 def test_reports_of_every_village_equal_an_independent_recount(marts, raw_reports, villages):
@@ -111,7 +116,9 @@ def test_reports_of_every_village_equal_an_independent_recount(marts, raw_report
     found = marts.execute(
         "select area_id, reports_located from marts.repair_statistics where area_level = 'community' and category_code = 'all'"
     ).fetchall()
-    assert {code: n for code, n in found if n} == expected.to_dict()
+    assert {code: n for code, n in found if n} == {
+        code: rounded(n) for code, n in expected.items() if rounded(n)
+    }
 
 
 def test_parking_is_its_own_category(marts, raw_reports):
@@ -119,7 +126,7 @@ def test_parking_is_its_own_category(marts, raw_reports):
     [[parking]] = marts.execute(
         "select reports from marts.repair_statistics where area_level = 'city' and category_code = 'parking'"
     ).fetchall()
-    assert parking == int((reports["service"] == "違規停車").sum())
+    assert parking == rounded(int((reports["service"] == "違規停車").sum()))
 
 
 @pytest.mark.parametrize("any_park", [True, False])

@@ -4,10 +4,9 @@ with
 levels as (
     select
         area_level,
-        sum(reports) as reports,
-        sum(reports_located) as reports_located
-    from {{ ref('repair_statistics') }}
-    where category_code = 'all'
+        count(*) as reports,
+        {{ count_where('is_located') }} as reports_located
+    from {{ ref('int_repair_areas') }}
     group by area_level
 ),
 

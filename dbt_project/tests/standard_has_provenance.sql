@@ -35,8 +35,14 @@
     ('working_hours', 'calendar_code', 'status', 'source_id'),
     ('conflicts', 'matter', 'status', none),
     ('release_stages', 'stage_code', 'status', 'source_id'),
+    ('release_stages', 'stage_code', 'time_of_day_status', 'time_of_day_source'),
+    ('release_stages', 'stage_code', 'announced_days_status', 'announced_days_source'),
+    ('release_stages', 'stage_code', 'alert_days_status', none),
     ('benchmarks', 'benchmark', 'status', 'source_id'),
     ('uncertainty', 'assumption', 'status', 'source_id'),
+    ('obs_statuses', 'obs_status', 'status', 'source_id'),
+    ('conf_statuses', 'conf_status', 'status', 'source_id'),
+    ('release_drift_limits', 'measure_type', 'status', 'source_id'),
 ] %}
 
 with

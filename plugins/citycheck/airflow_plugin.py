@@ -1,4 +1,4 @@
-"""What Airflow is told of citycheck: the pages under /citycheck, and where its UI shows them.
+"""What Airflow is told of citycheck: the pages under /citycheck, where its UI shows them, and a deadline of the index.
 
 Airflow finds this file in its plugins folder (see plugins/.airflowignore); nothing else registers it. Every process
 of Airflow imports it, and only the api-server shows pages: so the pages are imported when one is first asked for.
@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
+
+from citycheck.airflow_deadline import ReleaseIsNear
 
 Message = MutableMapping[str, Any]
 
@@ -28,6 +30,7 @@ class CitycheckPlugin(AirflowPlugin):
 
     name = "citycheck"
     # Lists, as Airflow's own class declares them.
+    deadline_references = [ReleaseIsNear]
     fastapi_apps = [{"name": "citycheck", "app": pages, "url_prefix": "/citycheck"}]
     # Addresses without a leading slash: they hold for an Airflow below a path, too. Its UI fills in the braces.
     external_views = [

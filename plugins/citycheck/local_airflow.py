@@ -35,6 +35,9 @@ COMPONENTS = {
     "api-server": ["api-server"],
     "dag-processor": ["dag-processor"],
 }
+APPROVER = "approver"
+USERS = {"admin": "admin", "viewer": "viewer", APPROVER: "op", "operator": "op"}
+"""Users and their roles: two of the same role, so that one can be asked to approve and the other not."""
 FINISHED = ("success", "failed")
 POLL_S = 0.5
 
@@ -101,7 +104,7 @@ class LocalAirflow:
         self._http = requests.Session()
         # A proxy for the outside world must not be asked for this machine.
         self._http.trust_env = False
-        self._token: str | None = None
+        self._tokens: dict[str, str] = {}
 
     # Starting and stopping ------------------------------------------------------------------------------------------
 
@@ -145,7 +148,7 @@ class LocalAirflow:
                 process.kill()
         psutil.wait_procs(alive, timeout=patience_s)
         self._state_file.unlink(missing_ok=True)
-        self._token = None
+        self._tokens = {}
 
     @property
     def is_up(self) -> bool:
@@ -251,6 +254,31 @@ class LocalAirflow:
         """The tasks of a run, as Airflow's REST API describes them."""
         return self._pages(f"dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances", "task_instances")
 
+    def question(self, dag_id: str, run_id: str, task_id: str) -> dict[str, Any]:
+        """What a task asks a person (subject, body, options, …), and the answer if there is one."""
+        path = f"dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/{task_id}/-1/hitlDetails"
+        return dict(self._call("GET", path))
+
+    def answer(self, dag_id: str, run_id: str, task_id: str, option: str, reason: str, user: str) -> int:
+        """Answer as a user, with a reason; returns the HTTP status: 200 taken, 403 not theirs to answer, 409 answered."""
+        self._wait_for_worker(dag_id, run_id, task_id)
+        path = f"dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/{task_id}/-1/hitlDetails"
+        said = {"chosen_options": [option], "params_input": {"reason": reason}}
+        return self._send("PATCH", path, user, json=said).status_code
+
+    def _wait_for_worker(self, dag_id: str, run_id: str, task_id: str, timeout_s: float = 60) -> None:
+        """Wait until the worker that has asked a question is known to have ended.
+
+        Airflow 3.3.2 takes a task whose answer is quicker than that for one that was lost, and asks again. Nobody's
+        finger is so quick; its REST API does not tell of it, only the log of the scheduler does.
+        """
+        log = self.home / "logs" / "scheduler.log"
+        ended = f"state success for task instance TaskInstanceKey(dag_id='{dag_id}', task_id='{task_id}', run_id='{run_id}'"
+        [asked] = [task for task in self.task_instances(dag_id, run_id) if task["task_id"] == task_id]
+        for _ in _ticks(timeout_s):
+            if f"{ended}, try_number={asked['try_number']}," in log.read_text("utf-8", errors="replace"):
+                return
+
     def failures(self, dag_id: str, run_id: str) -> list[tuple[str, str, str]]:
         """(task_id, reason, log) of each failed task: what was raised last; the log is a path from `project`."""
         return [
@@ -283,7 +311,7 @@ class LocalAirflow:
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin,viewer:viewer",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(map(":".join, USERS.items())),
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.password_file),
             "AIRFLOW__CORE__FERNET_KEY": keys["fernet"],
             "AIRFLOW__API__SECRET_KEY": keys["api"],
@@ -315,10 +343,9 @@ class LocalAirflow:
     def _secrets(self) -> dict[str, str]:
         """Keys and passwords, made once, readable by their owner only."""
         file = self.home / "secrets.json"
-        if not self.password_file.exists():
-            _write_private(
-                self.password_file, {user: secrets.token_urlsafe(12) for user in ("admin", "viewer")}
-            )
+        known = json.loads(self.password_file.read_text("utf-8")) if self.password_file.exists() else {}
+        if USERS.keys() - known.keys():
+            _write_private(self.password_file, {user: secrets.token_urlsafe(12) for user in USERS} | known)
         if not file.exists():
             fernet = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
             _write_private(
@@ -425,15 +452,15 @@ class LocalAirflow:
             time.sleep(attempt)
         raise AirflowTrouble(f"Airflow refused {method} {path}: {answer.status_code} {answer.text[:300]}")
 
-    def _send(self, method: str, path: str, **arguments: Any) -> requests.Response:
+    def _send(self, method: str, path: str, user: str = "admin", **arguments: Any) -> requests.Response:
         try:
-            if self._token is None:
+            if user not in self._tokens:
                 passwords = json.loads(self.password_file.read_text("utf-8"))
-                login = {"username": "admin", "password": passwords["admin"]}
+                login = {"username": user, "password": passwords[user]}
                 answer = self._http.post(f"{self.url}/auth/token", json=login, timeout=30)
                 answer.raise_for_status()
-                self._token = answer.json()["access_token"]
-            headers = {"Authorization": f"Bearer {self._token}"}
+                self._tokens[user] = answer.json()["access_token"]
+            headers = {"Authorization": f"Bearer {self._tokens[user]}"}
             return self._http.request(
                 method, f"{self.url}/api/v2/{path}", headers=headers, timeout=30, **arguments
             )

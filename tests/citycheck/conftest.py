@@ -51,3 +51,18 @@ def full_build(_full_build, tmp_path):
 def build_without_survey(_build_without_survey, tmp_path):
     """A finished build of a city without survey and with few kinds: no index; a test may spoil it."""
     return _copied(_build_without_survey, tmp_path / "build")
+
+
+@pytest.fixture(scope="session")
+def bundle_folder(_full_build, tmp_path_factory):
+    """The first version of the finished build, staged; only to be read."""
+    from citycheck.release.bundle import stage
+
+    folder = tmp_path_factory.mktemp("release") / "1"
+    return stage(_full_build.database, _full_build.manifest, folder, _full_build.provenance)
+
+
+@pytest.fixture
+def corrected(full_build):
+    """The provenance of a second version, which puts an error right."""
+    return finished_build.corrected(full_build.provenance)

@@ -15,7 +15,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from citycheck.local_airflow import HOST, AirflowTrouble, LocalAirflow, _free_port, _last_error
+from citycheck.local_airflow import (
+    APPROVER,
+    HOST,
+    USERS,
+    AirflowTrouble,
+    LocalAirflow,
+    _free_port,
+    _last_error,
+)
 
 PLUGINS = str(Path(__file__).resolve().parents[2] / "plugins")
 
@@ -305,6 +313,20 @@ def test_nothing_of_the_callers_airflow_gets_in_and_the_callers_environment_does
     assert env["AIRFLOW__CORE__PARALLELISM"] == "9"
     assert env["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == f"http://{HOST}:8123/execution/"
     assert env == airflow._env(8123), "secrets are made once"
+
+
+def test_a_user_who_is_new_gets_a_password_and_the_others_keep_theirs(tmp_path: Path):
+    airflow = LocalAirflow(tmp_path, tmp_path)
+    airflow.home.mkdir()
+    airflow.password_file.write_text(json.dumps({"admin": "kept", "viewer": "kept too"}))
+    env = airflow._env(8123)
+    passwords = json.loads(airflow.password_file.read_text())
+    assert passwords.keys() == USERS.keys()
+    assert (passwords["admin"], passwords["viewer"]) == ("kept", "kept too")
+    assert passwords[APPROVER] != passwords["operator"]
+    assert stat.S_IMODE(airflow.password_file.stat().st_mode) == 0o600
+    roles = env["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"].split(",")
+    assert roles == ["admin:admin", "viewer:viewer", "approver:op", "operator:op"]
 
 
 LOGS = {

@@ -25,13 +25,18 @@ SHAPES = {
         "uncertainty",
         "gate",
         "stage",
+        "approve",
+        "embargo",
         "publish",
     ],
     "landing_retention": ["purge"],
     "watch_drop_folders": ["new_files", "ingest"],
     "repair_watch": ["watch"],
+    "release_calendar": ["look"],
 }
-BY_THE_CLOCK = ("landing_retention", "watch_drop_folders", "repair_watch")
+BESIDE = {"half_yearly_index": {"rejected"}}
+"""Tasks that are no part of the line: what runs instead of its end."""
+BY_THE_CLOCK = ("landing_retention", "watch_drop_folders", "repair_watch", "release_calendar")
 HALF_YEARLY = [dag_id for dag_id in SHAPES if dag_id not in BY_THE_CLOCK]
 
 
@@ -54,7 +59,9 @@ def test_the_dags_load_without_error(bag):
 @pytest.mark.parametrize("dag_id", SHAPES)
 def test_a_dag_is_one_line_of_tasks_in_the_order_of_the_design(bag, dag_id):
     dag = bag.dags[dag_id]
-    assert [task.task_id for task in dag.topological_sort()] == SHAPES[dag_id]
+    beside = BESIDE.get(dag_id, set())
+    assert [task.task_id for task in dag.topological_sort() if task.task_id not in beside] == SHAPES[dag_id]
+    assert {task.task_id for task in dag.tasks} == {*SHAPES[dag_id], *beside}
     for before, after in zip(SHAPES[dag_id], SHAPES[dag_id][1:], strict=False):
         assert after in dag.get_task(before).downstream_task_ids
 
@@ -67,7 +74,7 @@ def test_a_dag_says_what_to_do_when_a_task_is_red(bag, dag_id):
         assert f"| `{task.task_id}` |" in dag.doc_md
         assert task.owner == "citycheck"
         assert task.retries >= 1
-        assert task.execution_timeout
+        assert task.execution_timeout or task.task_id == "approve"
     assert set(dag.tags) <= TAGS
     assert not dag.catchup
 
@@ -98,6 +105,78 @@ def test_promises_are_watched_every_hour_one_run_at_a_time(bag):
     timetable = bag.dags["repair_watch"].timetable
     assert (timetable.expression, str(timetable.timezone)) == ("5 * * * *", settings().time_zone)
     assert bag.dags["repair_watch"].max_active_runs == 1
+
+
+def test_releases_are_looked_at_every_morning_before_their_time_of_day(bag):
+    timetable = bag.dags["release_calendar"].timetable
+    assert (timetable.expression, str(timetable.timezone)) == ("0 8 * * *", settings().time_zone)
+    assert bag.dags["release_calendar"].max_active_runs == 1
+
+
+def test_a_person_is_asked_who_is_named_and_has_all_the_time(bag):
+    from airflow.providers.standard.operators.hitl import ApprovalOperator
+
+    approve = bag.dags["half_yearly_index"].get_task("approve")
+    assert isinstance(approve, ApprovalOperator)
+    assert [user["id"] for user in approve.assigned_users] == settings().approvers.split(",")
+    assert (approve.execution_timeout, approve.response_timeout, approve.defaults) == (None, None, None)
+    assert set(approve.params) == {"reason"}
+    assert approve.downstream_task_ids == {"embargo", "rejected"}
+
+
+@pytest.mark.parametrize("named", ["", " , "])
+def test_nobody_named_to_approve_is_an_error_and_not_everybody(bag, named, monkeypatch):
+    import approval
+
+    from citycheck.errors import BadInput
+
+    monkeypatch.setattr(approval, "settings", lambda: SimpleNamespace(approvers=named))
+    with pytest.raises(BadInput, match="CITYCHECK_APPROVERS names nobody"):
+        approval.approvers()
+
+
+def test_the_embargo_sleeps_until_the_announced_time_without_a_worker(bag):
+    from airflow.sdk.exceptions import AirflowRescheduleException
+
+    embargo = bag.dags["half_yearly_index"].get_task("embargo")
+    assert embargo.reschedule
+
+    def poke(release_at):
+        return embargo.poke({"ti": SimpleNamespace(xcom_pull=lambda task_ids: {"release_at": release_at})})
+
+    assert poke(None) is True
+    assert poke("2026-07-16T09:30:00+08:00") is True
+    with pytest.raises(AirflowRescheduleException) as sleep:
+        poke("2999-07-16T09:30:00+08:00")
+    assert sleep.value.reschedule_date == datetime(2999, 7, 16, 1, 30, tzinfo=UTC)
+
+
+def test_a_deadline_of_the_index_is_known_to_airflow_by_the_name_that_the_dag_gives_it(bag):
+    """One that no plugin registers would keep every run from being made."""
+    from airflow.serialization.decoders import decode_deadline_alert
+    from airflow.serialization.encoders import encode_deadline_alert
+
+    from citycheck.airflow_deadline import ReleaseIsNear
+    from citycheck.airflow_plugin import CitycheckPlugin
+
+    [deadline] = bag.dags["half_yearly_index"].deadline
+    encoded = encode_deadline_alert(deadline)
+    assert encoded["reference"]["__class_path"] == f"{ReleaseIsNear.__module__}.{ReleaseIsNear.__name__}"
+    assert CitycheckPlugin.deadline_references == [ReleaseIsNear]
+    assert type(decode_deadline_alert(encoded).callback).__name__ == "SyncCallback"
+
+
+def test_a_broken_calendar_keeps_no_run_from_being_made(monkeypatch):
+    from citycheck.airflow_deadline import ReleaseIsNear
+    from citycheck.errors import BadInput
+    from citycheck.release import calendar
+
+    def broken(about, now):
+        raise BadInput("release_calendar.csv, row 2: …")
+
+    assert ReleaseIsNear()._evaluate_with(session=None) > datetime.now(UTC)
+    monkeypatch.setattr(calendar, "next_alert", broken)
+    assert ReleaseIsNear()._evaluate_with(session=None) is None
 
 
 def test_drop_folders_are_looked_at_every_quarter_of_an_hour(bag):
@@ -192,7 +271,7 @@ def test_a_dag_file_holds_no_work_and_is_short(file):
         )
     }  # fmt: skip
     light = {"__future__", "collections", "contextlib", "datetime", "typing", "zoneinfo"}
-    assert imported <= light | {"airflow", "citycheck", "shared"}
+    assert imported <= light | {"airflow", "citycheck", "shared", "approval", "publishing"}
 
 
 def test_no_dag_is_named_like_a_dbt_module():

@@ -378,6 +378,7 @@ FOR_STEPS = (
     "+stg_communities +int_facility_classes +int_circle_facilities +int_demand_points +stg_walking_edges"
     " +stg_survey_responses +stg_population_margins survey_characteristics"
     " +int_repair_counts +int_unit_neighbours +int_community_areas scoring"
+    " +int_repair_clocks +int_repair_areas +int_indicators +int_community_groups survey_questions needs"
 )
 
 

@@ -166,7 +166,11 @@ def test_hot_spots_leave_out_reports_without_a_place(repairs: Build) -> None:
     rows = repairs.rows(
         "select category_code, community_id, reports, z_score, cluster_code, not_tested_reason from marts.repair_hot_spots"
     )
-    assert {(category, unit): count for category, unit, count, *_ in rows if count} == dict(expected)
+    rounded = {cell: (count + 2) // 5 * 5 for cell, count in expected.items()}
+    assert {(category, unit): count for category, unit, count, *_ in rows} == {
+        (category, unit): rounded.get((category, unit), 0) for category, unit, *_ in rows
+    }
+    assert any(rounded.values())
     assert len(rows) == 6 * 8
     assert {(z, cluster) for *_, z, cluster, _ in rows} == {(None, "none")}
     assert {(unit, reason) for _, unit, *_, reason in rows} == {
@@ -186,10 +190,17 @@ def test_every_share_is_its_numerator_in_its_denominator(repairs: Build) -> None
     }
     for share, (part, whole) in pairs.items():
         rows = repairs.rows(f"select {share}, {part}, {whole} from marts.repair_statistics")
-        assert any(whole for _, _, whole in rows), share
+        assert any(value is not None and whole for value, _, whole in rows), share
         for value, kept, judged in rows:
+            if kept is None or judged is None:
+                assert value is None
+                continue
             assert 0 <= kept <= judged
-            assert value == (pytest.approx(100 * kept / judged) if judged else None)
+            if value is not None:  # of counts within 2.5 of those that are told
+                assert 100 * (kept - 2.5) / (judged + 2.5) - 0.1 <= value
+                assert value <= 100 * (kept + 2.5) / max(judged - 2.5, 1) + 0.1
+            else:
+                assert judged <= 10
 
 
 def test_how_many_reports_there_are_is_not_scored(repairs: Build, dbt) -> None:

@@ -73,7 +73,9 @@ final as (
         cast(sum(residents_age_15_59) as bigint) as residents_age_15_59,
         cast(sum(residents_age_60_plus) as bigint) as residents_age_60_plus,
         {{ exact_sum('centroid_lon * area_m2') }} / {{ exact_sum('area_m2') }} as centroid_lon,
-        {{ exact_sum('centroid_lat * area_m2') }} / {{ exact_sum('area_m2') }} as centroid_lat
+        {{ exact_sum('centroid_lat * area_m2') }} / {{ exact_sum('area_m2') }} as centroid_lat,
+        {{ obs_status('sum(residents)') }} as obs_status,
+        {{ conf_status() }} as conf_status
     from units
     group by area_level, area_id
 )

@@ -85,7 +85,9 @@ final as (
         {%- for column in score_columns().values() %}
         scores.{{ column }},
         {%- endfor %}
-        reports.reports_per_1000
+        reports.reports_per_1000,
+        index_scores.obs_status,
+        index_scores.conf_status
     from areas
     inner join index_scores
         on index_scores.area_id = areas.area_id

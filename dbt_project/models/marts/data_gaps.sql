@@ -30,7 +30,10 @@ final as (
         missing_reasons.name_zh as missing_reason_zh,
         missing_reasons.name_en as missing_reason_en,
         missing.coverage_pct,
-        round(dimensions.weight_pct * indicators.weight, 6) as weight_in_index_pct
+        round(dimensions.weight_pct * indicators.weight, 6) as weight_in_index_pct,
+        {{ obs_status('null', suppression='missing.suppression', missing_code='missing_reasons.obs_status') }}
+            as obs_status,
+        {{ conf_status('missing.suppression') }} as conf_status
     from missing
     inner join indicators
         on indicators.indicator_code = missing.indicator_code

@@ -61,7 +61,14 @@ final as (
                         / kind_access.target_population as double
                     )
         end as lost_pct_points,
-        kind_access.median_detour_ratio
+        kind_access.median_detour_ratio,
+        -- without a network the walk is the straight line times a factor
+        {{ obs_status(
+            'kind_access.covered_pct_network',
+            is_estimated='true' if not var('walking_network') else 'false',
+            missing_code="'L'"
+        ) }} as obs_status,
+        {{ conf_status() }} as conf_status
     from kind_access
     left join area_walks
         on area_walks.area_level = kind_access.area_level

@@ -105,7 +105,11 @@ summed as (
 ),
 
 final as (
-    select * from summed
+    select
+        *,
+        {{ obs_status('points') }} as obs_status,
+        {{ conf_status() }} as conf_status
+    from summed
     where abs(points) > 0.00000000001
 )
 

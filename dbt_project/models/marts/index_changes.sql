@@ -90,7 +90,7 @@ compared as (
             and recomputed.node_code = scores.node_code
 ),
 
-final as (
+told as (
     select
         compared.area_level,
         compared.area_id,
@@ -107,11 +107,39 @@ final as (
         compared.reason_code is null and compared.is_additive as has_causes,
         coalesce(compared.reason_code, case when not compared.is_additive then 'not_additive' end) as reason_code,
         reasons.name_zh as reason_zh,
-        reasons.name_en as reason_en
+        reasons.name_en as reason_en,
+        reasons.obs_status as missing_status
     from compared
     left join reasons
         on reasons.reason_code
             = coalesce(compared.reason_code, case when not compared.is_additive then 'not_additive' end)
+),
+
+-- a change across two standards is one between values that do not compare
+final as (
+    select
+        area_level,
+        area_id,
+        comparison,
+        node_code,
+        compared_half_year,
+        score_before_published,
+        score_before_recomputed,
+        score_now,
+        change,
+        change_same_standard,
+        is_comparable,
+        has_causes,
+        reason_code,
+        reason_zh,
+        reason_en,
+        {{ obs_status(
+            'change',
+            is_break='abs(score_before_published - score_before_recomputed) > 0.00000000001',
+            missing_code='missing_status'
+        ) }} as obs_status,
+        {{ conf_status() }} as conf_status
+    from told
 )
 
 select * from final

@@ -19,7 +19,9 @@ final as (
         comparisons.difference_high,
         comparisons.is_different,
         intervals.score_low <= other_intervals.score_high
-        and other_intervals.score_low <= intervals.score_high as intervals_overlap
+        and other_intervals.score_low <= intervals.score_high as intervals_overlap,
+        {{ obs_status('comparisons.difference_low', is_estimated='true') }} as obs_status,
+        {{ conf_status() }} as conf_status
     from comparisons
     inner join intervals
         on

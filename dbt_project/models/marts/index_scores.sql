@@ -20,6 +20,10 @@ previous_index as (
     select * from {{ ref('int_previous_index') }}
 ),
 
+series_breaks as (
+    select * from {{ ref('int_series_breaks') }}
+),
+
 reached_bands as (
     select
         area_index.area_level,
@@ -49,7 +53,9 @@ final as (
         community_spread.communities_below_60_pct,
         community_spread.worst_tenth_score,
         previous_index.previous_index_score,
-        area_index.index_score - previous_index.previous_index_score as index_change
+        area_index.index_score - previous_index.previous_index_score as index_change,
+        {{ obs_status('area_index.index_score', is_break='series_breaks.node_code is not null') }} as obs_status,
+        {{ conf_status() }} as conf_status
     from area_index
     inner join areas
         on areas.area_level = area_index.area_level
@@ -65,6 +71,10 @@ final as (
     left join previous_index
         on previous_index.area_level = area_index.area_level
             and previous_index.area_id = area_index.area_id
+    left join series_breaks
+        on series_breaks.area_level = area_index.area_level
+            and series_breaks.area_id = area_index.area_id
+            and series_breaks.node_code = 'index'
 )
 
 select * from final

@@ -23,7 +23,9 @@ final as (
         sensitivities.first_order_high,
         sensitivities.total,
         sensitivities.total_low,
-        sensitivities.total_high
+        sensitivities.total_high,
+        {{ obs_status('sensitivities.first_order', is_estimated='true') }} as obs_status,
+        {{ conf_status() }} as conf_status
     from sensitivities
     inner join assumptions
         on sensitivities.assumption = assumptions.assumption

@@ -21,7 +21,9 @@ final as (
         intervals.score_high,
         intervals.rank,
         intervals.rank_low,
-        intervals.rank_high
+        intervals.rank_high,
+        {{ obs_status('intervals.score_low', is_estimated='true') }} as obs_status,
+        {{ conf_status() }} as conf_status
     from intervals
     inner join areas
         on

@@ -12,7 +12,9 @@ final as (
         node_code as indicator_code,
         parent_code as dimension_code,
         effective_weight_pct,
-        contribution_points
+        contribution_points,
+        {{ obs_status('contribution_points') }} as obs_status,
+        {{ conf_status() }} as conf_status
     from scores
 )
 

@@ -17,7 +17,9 @@ final as (
         correlations.n as communities,
         correlations.pearson,
         correlations.spearman,
-        correlations.finding
+        correlations.finding,
+        {{ obs_status('correlations.pearson') }} as obs_status,
+        {{ conf_status() }} as conf_status
     from correlations
     inner join indicators
         on correlations.node_a = indicators.indicator_code

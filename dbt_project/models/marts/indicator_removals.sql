@@ -14,7 +14,9 @@ final as (
         score_without - score as score_change,
         rank,
         rank_without,
-        rank_without - rank as rank_change
+        rank_without - rank as rank_change,
+        {{ obs_status('score_without') }} as obs_status,
+        {{ conf_status() }} as conf_status
     from removals
 )
 

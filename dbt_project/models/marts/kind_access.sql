@@ -300,7 +300,12 @@ final as (
                 then 1000 * coalesce(supply.supply, 0) / judged.target_population
         end as supply_2sfca_per_1000,
         {{ measure_unit('facility_kinds') }} as supply_unit,
-        cast(100.0 * supply.facilities_known / supply.facilities_in_reach as double) as supply_known_pct
+        cast(100.0 * supply.facilities_known / supply.facilities_in_reach as double) as supply_known_pct,
+        {{ obs_status(
+            'case when judged.is_group_known and judged.is_large_enough then judged.covered_population end',
+            missing_code="case when judged.is_group_known and judged.target_population = 0 then 'M' else 'L' end"
+        ) }} as obs_status,
+        {{ conf_status() }} as conf_status
     from judged
     inner join facility_kinds
         on facility_kinds.kind_code = judged.kind_code

@@ -13,6 +13,12 @@
     ('is_repeated', 'repeated_30d', 'repeat_judged', 'repeat_30d_pct'),
     ('is_satisfied', 'rated_4_5', 'ratings', 'rated_4_5_pct'),
 ] %}
+{%- set counts = [
+    'reports', 'reports_located', 'reports_counted', 'reports_open', 'rating_asked', 'due_of_unknown_year',
+] %}
+{%- for flag, kept, judged, share in promises -%}
+    {%- do counts.extend([kept, judged]) -%}
+{%- endfor %}
 {%- set times = [
     ('dispatch', 'median_hours', 'median_dispatch_hours'),
     ('dispatch', 'p90_hours', 'p90_dispatch_hours'),
@@ -41,6 +47,11 @@ durations as (
 
 areas as (
     select * from {{ ref('areas') }}
+),
+
+suppressed_cells as (
+    select * from {{ ref('stg_suppressed_cells') }}
+    where table_name = 'repair_statistics'
 ),
 
 report_categories as (
@@ -92,27 +103,19 @@ times as (
     group by area_level, area_id, category_code
 ),
 
-final as (
+judged as (
     select
         areas.area_level,
         areas.area_id,
+        areas.residents,
         categories.category_code,
-        cast(coalesce(sums.reports, 0) as bigint) as reports,
-        cast(coalesce(sums.reports_located, 0) as bigint) as reports_located,
-        cast(1000.0 * coalesce(sums.reports, 0) / nullif(areas.residents, 0) as double) as reports_per_1000,
-        cast(coalesce(sums.reports_counted, 0) as bigint) as reports_counted,
-        cast(coalesce(sums.reports_open, 0) as bigint) as reports_open,
-        {%- for flag, kept, judged, share in promises %}
-        cast(coalesce(sums.{{ kept }}, 0) as bigint) as {{ kept }},
-        cast(coalesce(sums.{{ judged }}, 0) as bigint) as {{ judged }},
-        cast(100.0 * sums.{{ kept }} / nullif(sums.{{ judged }}, 0) as double) as {{ share }},
+        {{ suppression('suppressed_cells.suppression', 'sums.ratings', 'population_n_min') }} as suppression,
+        {%- for count in counts %}
+        coalesce(sums.{{ count }}, 0) as {{ count }},
         {%- endfor %}
-        cast(coalesce(sums.rating_asked, 0) as bigint) as rating_asked,
-        cast(100.0 * sums.ratings / nullif(sums.rating_asked, 0) as double) as rating_response_pct,
         {%- for clock, quantile, name in times %}
-        cast(times.{{ name }} as double) as {{ name }},
+        times.{{ name }}{{ ',' if not loop.last }}
         {%- endfor %}
-        cast(coalesce(sums.due_of_unknown_year, 0) as bigint) as due_of_unknown_year
     from areas
     cross join categories
     left join sums
@@ -123,6 +126,53 @@ final as (
         on times.area_level = areas.area_level
             and times.area_id = areas.area_id
             and times.category_code = categories.category_code
+    left join suppressed_cells
+        on suppressed_cells.area_level = areas.area_level
+            and suppressed_cells.area_id = areas.area_id
+            and suppressed_cells.group_code = categories.category_code
+),
+
+-- counts are rounded, since a few reports of a category in a community point to a household; shares and times of fewer
+-- than the standard's least number are not shown; what reporters thought is kept back cell by cell
+final as (
+    select
+        area_level,
+        area_id,
+        category_code,
+        {{ rounded_count('reports') }} as reports,
+        {{ rounded_count('reports_located') }} as reports_located,
+        cast(round(1000.0 * {{ rounded_count('reports') }} / nullif(residents, 0), 2) as double) as reports_per_1000,
+        {{ rounded_count('reports_counted') }} as reports_counted,
+        {{ rounded_count('reports_open') }} as reports_open,
+        {%- for flag, kept, judged, share in promises if flag != 'is_satisfied' %}
+        {{ rounded_count(kept) }} as {{ kept }},
+        {{ rounded_count(judged) }} as {{ judged }},
+        cast(
+            case
+                when {{ judged }} >= {{ scoring('population_n_min') }} then round(100.0 * {{ kept }} / {{ judged }}, 1)
+            end as double
+        ) as {{ share }},
+        {%- endfor %}
+        case when suppression is null then {{ rounded_count('rated_4_5') }} end as rated_4_5,
+        case when suppression is null then {{ rounded_count('ratings') }} end as ratings,
+        cast(
+            case when suppression is null then round(100.0 * rated_4_5 / nullif(ratings, 0), 1) end as double
+        ) as rated_4_5_pct,
+        {{ rounded_count('rating_asked') }} as rating_asked,
+        cast(
+            case when suppression is null then round(100.0 * ratings / nullif(rating_asked, 0), 1) end as double
+        ) as rating_response_pct,
+        {%- for clock, quantile, name in times %}
+        cast(
+            case when reports_counted >= {{ scoring('population_n_min') }} then {{ name }} end as double
+        ) as {{ name }},
+        {%- endfor %}
+        {{ rounded_up_count('due_of_unknown_year') }} as due_of_unknown_year,
+        suppression,
+        {{ obs_status('case when suppression is null then nullif(ratings, 0) end', suppression='suppression') }}
+            as obs_status,
+        {{ conf_status('suppression') }} as conf_status
+    from judged
 )
 
 select * from final

@@ -142,7 +142,9 @@ final as (
         {{ walking_minutes('with_status.nearest_counting_network_m') }} as walking_minutes,
         coalesce(previous_shortfalls.first_seen_half_year, '{{ var("half_year") }}') as first_seen_half_year,
         '{{ var("half_year") }}' as last_seen_half_year,
-        facility_kinds.action_code
+        facility_kinds.action_code,
+        {{ obs_status('with_status.covered_pct') }} as obs_status,
+        {{ conf_status() }} as conf_status
     from with_status
     inner join communities
         on communities.community_id = with_status.community_id

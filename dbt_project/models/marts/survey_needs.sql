@@ -13,6 +13,11 @@ populations as (
     where group_code = 'all'
 ),
 
+suppressed_cells as (
+    select * from {{ ref('stg_suppressed_cells') }}
+    where table_name = 'survey_needs'
+),
+
 feed as (
     select
         (select count(*) from {{ ref('stg_survey_responses') }}) > 0
@@ -23,8 +28,8 @@ feed as (
 sizes as (
     select
         needs.*,
-        needs.respondents < {{ scoring('survey_n_min') }} as is_suppressed,
-        needs.choosing_respondents < {{ scoring('survey_n_min') }} as is_choice_suppressed,
+        {{ suppression('rated.suppression', 'needs.respondents', 'survey_n_min') }} as suppression,
+        {{ suppression('chosen.suppression', 'needs.choosing_respondents', 'survey_n_min') }} as choice_suppression,
         {{ effective_size('needs.weight', 'needs.weight_squared') }} as effective_respondents,
         {{ effective_size('needs.weight', 'needs.weight_squared') }} / coalesce(
             nullif({{ finite_population('needs.respondents', 'populations.population') }}, 0), 1
@@ -37,6 +42,14 @@ sizes as (
     left join populations
         on populations.area_level = needs.area_level
             and populations.area_id = needs.area_id
+    left join suppressed_cells as rated
+        on rated.area_level = needs.area_level
+            and rated.area_id = needs.area_id
+            and rated.item_code = needs.need_code
+    left join suppressed_cells as chosen
+        on chosen.area_level = needs.area_level
+            and chosen.area_id = needs.area_id
+            and chosen.item_code = 'all'
     where feed.has_needs
 ),
 
@@ -48,15 +61,15 @@ shares as (
         category_code,
         respondents,
         choosing_respondents,
-        is_suppressed,
-        is_choice_suppressed,
+        suppression,
+        choice_suppression,
         size,
         choosing_size,
-        case when not is_suppressed then effective_respondents end as effective_respondents,
-        case when not is_suppressed then weight_score / weight end as mean_importance,
-        case when not is_suppressed then weight_important / weight end as important,
-        case when not is_choice_suppressed then named_weight / choosing_weight end as urgent,
-        case when not is_choice_suppressed then named_category_weight / choosing_weight end as category_urgent
+        case when suppression is null then effective_respondents end as effective_respondents,
+        case when suppression is null then weight_score / weight end as mean_importance,
+        case when suppression is null then weight_important / weight end as important,
+        case when choice_suppression is null then named_weight / choosing_weight end as urgent,
+        case when choice_suppression is null then named_category_weight / choosing_weight end as category_urgent
     from sizes
 ),
 
@@ -105,31 +118,37 @@ final as (
         intervals.area_id,
         intervals.need_code,
         intervals.category_code,
-        cast(intervals.respondents as bigint) as respondents,
-        intervals.effective_respondents,
-        intervals.mean_importance,
-        100 * intervals.important as important_pct,
-        100 * intervals.important_low as important_low_pct,
-        100 * intervals.important_high as important_high_pct,
-        cast(intervals.choosing_respondents as bigint) as choosing_respondents,
-        100 * intervals.urgent as urgent_pct,
-        100 * intervals.urgent_low as urgent_low_pct,
-        100 * intervals.urgent_high as urgent_high_pct,
+        case when intervals.suppression is null then {{ rounded_count('intervals.respondents') }} end as respondents,
+        {{ rounded_down_count('intervals.effective_respondents') }} as effective_respondents,
+        round(intervals.mean_importance, 2) as mean_importance,
+        round(100 * intervals.important, 1) as important_pct,
+        round(100 * intervals.important_low, 1) as important_low_pct,
+        round(100 * intervals.important_high, 1) as important_high_pct,
+        case
+            when intervals.choice_suppression is null then {{ rounded_count('intervals.choosing_respondents') }}
+        end as choosing_respondents,
+        round(100 * intervals.urgent, 1) as urgent_pct,
+        round(100 * intervals.urgent_low, 1) as urgent_low_pct,
+        round(100 * intervals.urgent_high, 1) as urgent_high_pct,
         cast(intervals.need_rank as bigint) as need_rank,
         cast(ranges.rank_low as bigint) as rank_low,
         cast(ranges.rank_high as bigint) as rank_high,
         cast(intervals.rank_in_category as bigint) as rank_in_category,
-        100 * intervals.category_urgent as category_urgent_pct,
+        round(100 * intervals.category_urgent, 1) as category_urgent_pct,
         cast(intervals.category_rank as bigint) as category_rank,
         coalesce(meetings.meetings, 0) as meetings,
-        meetings.supporters as meeting_supporters,
+        {{ rounded_count('meetings.supporters') }} as meeting_supporters,
         case
             when intervals.respondents + intervals.choosing_respondents > 0 and meetings.meetings is not null
                 then 'survey and meetings'
             when meetings.meetings is not null then 'meetings'
             when intervals.respondents + intervals.choosing_respondents > 0 then 'survey'
         end as evidence,
-        intervals.is_suppressed and intervals.is_choice_suppressed as is_suppressed
+        intervals.suppression is not null and intervals.choice_suppression is not null as is_suppressed,
+        intervals.suppression,
+        intervals.choice_suppression,
+        {{ obs_status('intervals.important', suppression='intervals.suppression') }} as obs_status,
+        {{ conf_status('intervals.suppression') }} as conf_status
     from intervals
     left join ranges
         on ranges.area_level = intervals.area_level

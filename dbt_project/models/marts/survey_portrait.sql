@@ -16,6 +16,11 @@ community_areas as (
     select * from {{ ref('int_community_areas') }}
 ),
 
+suppressed_cells as (
+    select * from {{ ref('stg_suppressed_cells') }}
+    where table_name = 'survey_portrait'
+),
+
 feed as (
     select
         (select count(*) from {{ ref('stg_survey_responses') }}) > 0
@@ -36,6 +41,7 @@ answered as (
         said.characteristic,
         said.category,
         count(*) as respondents,
+        {{ count_where("said.weighting = 'raked'") }} as raked,
         {{ exact_sum("said.weight") }} as weight
     from said
     inner join community_areas
@@ -107,6 +113,8 @@ cells as (
         characteristics.category,
         characteristics.category_order,
         coalesce(answered.respondents, 0) as respondents,
+        coalesce({{ rounded_count('answered.respondents') }}, 0) as rounded_respondents,
+        coalesce(answered.raked, 0) as raked,
         coalesce(answered.weight, 0) as weight,
         coalesce(
             of_the_city.people,
@@ -142,25 +150,37 @@ wholes as (
         area_id,
         characteristic,
         sum(respondents) as all_respondents,
+        sum(rounded_respondents) as all_rounded,
+        sum(raked) as all_raked,
         {{ exact_sum("weight") }} as all_weight,
         {{ exact_sum("people") }} as all_people
     from cells
     group by area_level, area_id, characteristic
 ),
 
+-- shares are those of rounded counts, which they would otherwise give back; so would weights that are all alike
 shares as (
     select
         cells.*,
         wholes.all_respondents,
-        wholes.all_respondents < {{ scoring('survey_n_min') }} as is_suppressed,
+        wholes.all_rounded,
+        {{ suppression('suppressed_cells.suppression', 'wholes.all_respondents', 'survey_n_min') }} as suppression,
         100.0 * cells.people / nullif(wholes.all_people, 0) as register_pct,
-        100.0 * cells.respondents / nullif(wholes.all_respondents, 0) as respondents_pct,
-        100.0 * cells.weight / nullif(wholes.all_weight, 0) as weighted_pct
+        100.0 * cells.rounded_respondents / nullif(wholes.all_rounded, 0) as respondents_pct,
+        case
+            when cells.area_level = 'community' and wholes.all_raked < wholes.all_respondents
+                then 100.0 * cells.rounded_respondents / nullif(wholes.all_rounded, 0)
+            else 100.0 * cells.weight / nullif(wholes.all_weight, 0)
+        end as weighted_pct
     from cells
     inner join wholes
         on wholes.area_level = cells.area_level
             and wholes.area_id = cells.area_id
             and wholes.characteristic = cells.characteristic
+    left join suppressed_cells
+        on suppressed_cells.area_level = cells.area_level
+            and suppressed_cells.area_id = cells.area_id
+            and suppressed_cells.item_code = cells.characteristic
 ),
 
 final as (
@@ -172,12 +192,16 @@ final as (
         category_order,
         people as register_people,
         register_pct,
-        cast(all_respondents as bigint) as respondents,
-        case when not is_suppressed then respondents_pct end as respondents_pct,
-        case when not is_suppressed then weighted_pct end as weighted_pct,
-        case when not is_suppressed then respondents_pct - register_pct end as difference_points,
-        case when not is_suppressed then weighted_pct - register_pct end as weighted_difference_points,
-        is_suppressed
+        case when suppression is null then cast(all_rounded as bigint) end as respondents,
+        case when suppression is null then round(respondents_pct, 1) end as respondents_pct,
+        case when suppression is null then round(weighted_pct, 1) end as weighted_pct,
+        case when suppression is null then round(respondents_pct - register_pct, 1) end as difference_points,
+        case when suppression is null then round(weighted_pct - register_pct, 1) end as weighted_difference_points,
+        suppression is not null as is_suppressed,
+        suppression,
+        {{ obs_status('case when suppression is null then respondents_pct end', suppression='suppression') }}
+            as obs_status,
+        {{ conf_status('suppression') }} as conf_status
     from shares
 )
 

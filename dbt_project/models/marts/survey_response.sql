@@ -79,11 +79,18 @@ final as (
         by_channel.area_id,
         by_channel.channel,
         cast(case when by_channel.unknown = 0 then by_channel.invited end as bigint) as invited,
-        cast(by_channel.respondents as bigint) as respondents,
+        {{ rounded_count('by_channel.respondents') }} as respondents,
         case
             when by_channel.unknown = 0 and by_channel.invited >= by_channel.respondents
-                then 100.0 * by_channel.respondents / nullif(by_channel.invited, 0)
-        end as response_rate_pct
+                then
+                    round(
+                        100.0 * least({{ rounded_count('by_channel.respondents') }}, by_channel.invited)
+                        / nullif(by_channel.invited, 0),
+                        1
+                    )
+        end as response_rate_pct,
+        {{ obs_status('by_channel.respondents') }} as obs_status,
+        {{ conf_status() }} as conf_status
     from by_channel
     cross join survey
     where survey.has_responses

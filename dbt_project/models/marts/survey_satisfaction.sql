@@ -8,6 +8,11 @@ populations as (
     select * from {{ ref('int_survey_populations') }}
 ),
 
+suppressed_cells as (
+    select * from {{ ref('stg_suppressed_cells') }}
+    where table_name = 'survey_satisfaction'
+),
+
 previous as (
     select * from {{ ref('int_previous_survey') }}
 ),
@@ -43,13 +48,9 @@ areas as (
 ),
 
 groups as (
-    select
-        'all' as group_code,
-        'all' as characteristic
+    select 'all' as group_code
     union all
-    select
-        group_code,
-        characteristic
+    select group_code
     from {{ ref('survey_characteristics') }}
     where group_code is not null
 ),
@@ -60,7 +61,6 @@ asked as (
         areas.area_id,
         questions.question_code,
         groups.group_code,
-        groups.characteristic,
         populations.population,
         coalesce(cells.respondents, 0) as respondents,
         coalesce(cells.raked, 0) as raked,
@@ -68,7 +68,7 @@ asked as (
         {{ effective_size('cells.weight', 'cells.weight_squared') }} as effective_respondents,
         cells.weight_satisfied / cells.weight as top2_share,
         cells.weight_score / cells.weight as mean_share,
-        coalesce(cells.respondents, 0) < {{ scoring('survey_n_min') }} as is_small
+        {{ suppression('suppressed_cells.suppression', 'cells.respondents', 'survey_n_min') }} as suppression
     from areas
     cross join questions
     cross join groups
@@ -82,53 +82,43 @@ asked as (
         on populations.area_level = areas.area_level
             and populations.area_id = areas.area_id
             and populations.group_code = groups.group_code
+    left join suppressed_cells
+        on suppressed_cells.area_level = areas.area_level
+            and suppressed_cells.area_id = areas.area_id
+            and suppressed_cells.item_code = questions.question_code
+            and suppressed_cells.group_code = groups.group_code
     where survey.has_responses
 ),
 
-siblings as (
-    select
-        *,
-        {{ count_where("is_small and respondents > 0") }} over (
-            partition by area_level, area_id, question_code, characteristic
-        ) as small_groups,
-        row_number() over (
-            partition by area_level, area_id, question_code, characteristic, is_small order by respondents, group_code
-        ) as smallness
-    from asked
-),
-
--- one group alone that is too small could be told from everybody and the others, so the smallest of these goes with it
-judged as (
-    select
-        *,
-        is_small or (small_groups = 1 and smallness = 1) as is_suppressed
-    from siblings
-),
-
+-- what is kept back has no number at all, and neither has what could tell it
 shown as (
     select
         area_level,
         area_id,
         question_code,
         group_code,
-        cast(respondents as bigint) as respondents,
-        case when not is_suppressed then effective_respondents end as effective_respondents,
-        case when not is_suppressed then 100 * top2_share end as top2_pct,
-        case when not is_suppressed then 100 * mean_share end as mean_score,
+        suppression,
+        case when suppression is null then {{ rounded_count('respondents') }} end as respondents,
+        case when suppression is null then {{ rounded_down_count('effective_respondents') }} end as effective_respondents,
+        case when suppression is null then round(100 * top2_share, 1) end as top2_pct,
+        case when suppression is null then round(100 * mean_share, 1) end as mean_score,
         case
-            when not is_suppressed
+            when suppression is null
                 then
-                    100 * {{ scoring('confidence_z') }}
-                    * {{ standard_error('top2_share', 'effective_respondents', 'respondents', 'population') }}
+                    round(
+                        100 * {{ scoring('confidence_z') }}
+                        * {{ standard_error('top2_share', 'effective_respondents', 'respondents', 'population') }},
+                        1
+                    )
         end as margin_of_error_pct,
-        is_suppressed,
         case
+            when respondents = 0 then null
             when respondents = raked then 'raked'
             when respondents = by_population then 'population'
             when raked + by_population = 0 then 'none'
             else 'mixed'
         end as weighting
-    from judged
+    from asked
 ),
 
 final as (
@@ -142,14 +132,15 @@ final as (
         shown.top2_pct,
         shown.mean_score,
         shown.margin_of_error_pct,
-        shown.is_suppressed,
-        case when shown.respondents > 0 then shown.weighting end as weighting,
+        shown.suppression is not null as is_suppressed,
+        shown.suppression,
+        shown.weighting,
         breaks.question_code is not null as is_break,
         breaks.break_zh,
         breaks.break_en,
         case when breaks.question_code is null then previous.previous_top2_pct end as previous_top2_pct,
         case
-            when breaks.question_code is null then shown.top2_pct - previous.previous_top2_pct
+            when breaks.question_code is null then round(shown.top2_pct - previous.previous_top2_pct, 1)
         end as change_points,
         case
             when breaks.question_code is null
@@ -157,12 +148,15 @@ final as (
                     sqrt(
                         power(shown.margin_of_error_pct, 2) + power(previous.previous_margin_of_error_pct, 2)
                     )
-        end as change_margin_points
+        end as change_margin_points,
+        {{ obs_status('shown.top2_pct', suppression='shown.suppression', is_break='breaks.question_code is not null') }}
+            as obs_status,
+        {{ conf_status('shown.suppression') }} as conf_status
     from shown
     left join breaks
         on breaks.question_code = shown.question_code
     left join previous
-        on not shown.is_suppressed
+        on shown.suppression is null
             and previous.area_level = shown.area_level
             and previous.area_id = shown.area_id
             and previous.question_code = shown.question_code

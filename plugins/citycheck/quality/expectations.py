@@ -414,3 +414,66 @@ class ExpectLinesToBeInBox(_ShapeInBoxExpectation):
 
     map_metric: ClassVar = "lines.in_box"
     sentence: ClassVar = "lines must lie in $lon_min to $lon_max, $lat_min to $lat_max degrees"
+
+
+# Shapes and places of marts -----------------------------------------------------------------------------------
+
+
+def _projected(shape: str, projected_crs: str) -> str:
+    return f"st_transform({shape}, 'EPSG:4326', {literal(projected_crs)}, always_xy := true)"
+
+
+@_metric("column", "polygons.reach_box", *_BOX)
+def _polygons_reach_box(wkb: str, lon_min: float, lon_max: float, lat_min: float, lat_max: float) -> str:
+    shape = shape_of(wkb)
+    return (
+        f"(st_xmin({shape}) <= {literal(lon_max)} and st_xmax({shape}) >= {literal(lon_min)} "
+        f"and st_ymin({shape}) <= {literal(lat_max)} and st_ymax({shape}) >= {literal(lat_min)})"
+    )
+
+
+@_metric("pair", "polygons.have_area", "projected_crs", "tolerance_pct")
+def _polygons_have_area(wkb: str, area_m2: str, projected_crs: str, tolerance_pct: float) -> str:
+    drawn = f"st_area({_projected(shape_of(wkb), projected_crs)})"
+    return f"abs({drawn} - {area_m2}) <= {literal(tolerance_pct / 100)} * {area_m2}"
+
+
+@_metric("columns", "points.projected", "projected_crs", "tolerance_m")
+def _points_projected(lon: str, lat: str, x_m: str, y_m: str, projected_crs: str, tolerance_m: float) -> str:
+    there = _projected(f"st_point({lon}, {lat})", projected_crs)
+    return f"st_distance({there}, st_point({x_m}, {y_m})) <= {literal(tolerance_m)}"
+
+
+class ExpectPolygonsToReachBox(_ShapeInBoxExpectation):
+    """Some of the polygon may lie in the box, in degrees: a circle around a place at the border reaches over it."""
+
+    map_metric: ClassVar = "polygons.reach_box"
+    sentence: ClassVar = "polygons must reach $lon_min to $lon_max, $lat_min to $lat_max degrees"
+
+
+class ExpectPolygonsToHaveArea(_Sentence, ColumnPairMapExpectation):
+    """The polygon (A), longitude before latitude, has the area (B, m²) once it is projected."""
+
+    projected_crs: str | SuiteParameterDict
+    tolerance_pct: Number
+    ignore_row_if: Literal["either_value_is_missing"] = "either_value_is_missing"
+    domain_keys: ClassVar[tuple[str, ...]] = (  # type: ignore[assignment]
+        *ColumnPairMapExpectation.domain_keys,
+        "ignore_row_if",
+    )
+    map_metric: ClassVar = "polygons.have_area"
+    success_keys = ("projected_crs", "tolerance_pct", "mostly")
+    sentence: ClassVar = (
+        "polygons of $column_A must have the area $column_B in $projected_crs, to $tolerance_pct %"
+    )
+
+
+class ExpectPointsToBeProjected(_Sentence, MulticolumnMapExpectation):
+    """Longitude and latitude (the first two columns) are the place of x and y (the others) in the projected system."""
+
+    projected_crs: str | SuiteParameterDict
+    tolerance_m: Number
+    ignore_row_if: Literal["any_value_is_missing"] = "any_value_is_missing"
+    map_metric: ClassVar = "points.projected"
+    success_keys = ("projected_crs", "tolerance_m", "mostly")
+    sentence: ClassVar = "$columns must be one place, to $tolerance_m m in $projected_crs"

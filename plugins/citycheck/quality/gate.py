@@ -45,6 +45,9 @@ _CODES = {
     "indicator_codes": ("indicators", "indicator_code"),
     "band_codes": ("bands", "band_code"),
     "missing_reasons": ("missing_reasons", "reason_code"),
+    "obs_statuses": ("obs_statuses", "obs_status"),
+    "conf_statuses": ("conf_statuses", "conf_status"),
+    "stage_codes": ("release_stages", "stage_code"),
 }
 """Codes of the standard that suites of marts may name: parameter → (seed, column)."""
 _REGISTERS = {"communities": ("community_ids", "community_id"), "estates": ("estate_ids", "estate_id")}
@@ -187,10 +190,10 @@ def gate_marts(
 ) -> Verdict:
     """Check each mart that has a suite in `suites`/marts, reading the build's database read-only.
 
-    `parameters`: half_year, cut_off (naive UTC); with_residents, with_facilities and with_access, each empty for a
-    city that does not have them. The gate adds the codes of the standard, and community_count and county_count from
-    marts.communities. Writes `out`/verdict.json before it raises `GateFailed`; a mart
-    or a column that is not there is a `CheckCouldNotRun`.
+    `parameters`: half_year, cut_off (naive UTC); lon_min, lon_max, lat_min, lat_max (degrees); projected_crs;
+    with_residents, with_facilities and with_access, each empty for a city that does not have them. The gate adds the
+    codes of the standard, and community_count and county_count from marts.communities. Writes `out`/verdict.json
+    before it raises `GateFailed`; a mart or a column that is not there is a `CheckCouldNotRun`.
     """
     if "half_year" not in parameters:
         raise BadInput("The mart gate needs the parameter half_year, such as 2026H1. Give it.")
@@ -622,10 +625,15 @@ def _told_unread(table: TableVerdict) -> str:
 
 
 def _mart(connection: duckdb.DuckDBPyConnection, mart: str, columns: list[str]) -> Relation:
-    from citycheck.quality.engine import Relation
+    from citycheck.quality.engine import Relation, name, shape_of
 
+    types = connection.execute(f'describe marts."{mart}"').fetchall()
+    shapes = "".join(
+        f", {name(column)} as {shape_of(name(column))}" for column, kind, *_ in types if "GEOMETRY" in kind
+    )
     connection.execute(
-        f'create or replace temp view mart_rows as select row_number() over () as position, * from marts."{mart}"'
+        "create or replace temp view mart_rows as "
+        f'select row_number() over () as position, *{shapes} from marts."{mart}"'
     )
     return Relation(connection, "mart_rows", columns)
 

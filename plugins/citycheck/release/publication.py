@@ -25,6 +25,8 @@ class Published:
     half_year: str
     version: int
     fingerprint: str
+    is_withdrawn: bool = False
+    """When the one after it was frozen."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

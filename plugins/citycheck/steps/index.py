@@ -49,7 +49,7 @@ def build_places(build: Build) -> list[list[str]]:
         for path in build.dbt_results:  # what an earlier try said must not speak for this one
             path.unlink()
         _run_dbt(build, "places", build.places)
-        statistics.run(build.places, build.statistics)
+        statistics.run(build.places, build.statistics, _same_half_year(build))
         access.prepare(build.places, build.access)
     counties = access.counties(build.places)
     has_network = frozen(build)["provenance"]["walking_network"]
@@ -225,6 +225,12 @@ def _folder_of(build: Build, published: Mapping[str, Any] | None) -> str:
     return str(build.home.releases / published["half_year"] / str(published["version"])) if published else ""
 
 
+def _same_half_year(build: Build) -> list[Path]:
+    """The folders of the versions of this half-year that are out: what they tell and keep back is known."""
+    published = frozen(build)["publication"]["earlier"]
+    return [Path(_folder_of(build, one)) for one in published if one["half_year"] == build.half_year]
+
+
 def _vintages(build: Build, published: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Every version that is out, with the folder, kind and stage that it says of itself."""
     found = []
@@ -238,6 +244,7 @@ def _vintages(build: Build, published: list[dict[str, Any]]) -> list[dict[str, A
                 "half_year": entry["half_year"],
                 "version": entry["version"],
                 "folder": folder,
+                "is_withdrawn": entry["is_withdrawn"],
                 "kind": publication.get("kind", "initial"),
                 "stage": publication.get("stage", standard.stages()[0]),
             }

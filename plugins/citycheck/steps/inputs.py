@@ -174,6 +174,12 @@ def begin(
         None if released is None else str(earlier.provenance_of(released).get("stage", standard.stages()[0]))
     )
     plan = calendar.plan(about, half_year, published_stage, asked.kind, now)
+    counts_until = calendar.cut_off(about, half_year, plan.stage)
+    if is_automatic and released is not None and now < counts_until:
+        raise NothingToDo(
+            f"{city} {half_year}: its {plan.stage} version counts what is known by {counts_until:%Y-%m-%d %H:%M}; what has come "
+            "is kept until then."
+        )
     recompute.bring_up_to_date(city, half_year)
     try:
         build = freeze(
@@ -243,14 +249,20 @@ def freeze(
     _check_versions(about, home, period, stage, found.manifests)
     provenance = _provenance(about, home, period, stage, found)
     if purpose == "rebuild" and recorded is not None:
-        publication = Publication.from_json(recorded["publication"])
+        publication, changes = Publication.from_json(recorded["publication"]), recorded["calendar"]
     else:
         publication = _publication(home, half_year, kind, stage, release_at, request or Request())
+        changes = calendar.rows(about)
     written = json.dumps(provenance, ensure_ascii=False, sort_keys=True)
     build = Build(city, half_year, hashlib.sha256(written.encode()).hexdigest()[:16], purpose)
     build.work.mkdir(parents=True, exist_ok=True)
-    files = _input_files(about, home, build, found)
-    write_json(build.inputs, {"provenance": provenance, "publication": publication.as_json(), "files": files})
+    written_down = {
+        "provenance": provenance,
+        "publication": publication.as_json(),
+        "calendar": changes,
+        "files": _input_files(about, home, build, found),
+    }
+    write_json(build.inputs, written_down)
     return build
 
 
@@ -382,7 +394,7 @@ def _publication(
 ) -> Publication:
     """What the build is to become: the next version of its half-year."""
     out = [
-        Published(release.half_year, release.version, release.fingerprint)
+        Published(release.half_year, release.version, release.fingerprint, release.is_withdrawn)
         for name in releases.half_years(home.releases)
         if name <= half_year
         for release in releases.versions(home.releases, name)
@@ -559,7 +571,6 @@ def _provenance(about: City, home: CityHome, period: HalfYear, stage: str, found
         },
         "stage": stage,
         "cut_off": cut_off.isoformat(),
-        "calendar": calendar.rows(about),
         "standard_version": standard.version(),
         "standard_sha256": earlier.standard_fingerprints(),
         "code_version": __version__,

@@ -56,6 +56,7 @@ def stage(build: Build) -> dict[str, Any]:
                 **inputs["provenance"],
                 "build": build.id,
                 "publication": inputs["publication"],
+                "calendar": inputs["calendar"],
                 "gate_warnings": warnings,
             },
             before=before.path if before else None,

@@ -21,7 +21,7 @@ from citycheck.disclosure.published import Published
 from citycheck.disclosure.suppress import suppress
 from citycheck.disclosure.tables import Limits as DisclosureLimits
 from citycheck.disclosure.tables import of_places
-from citycheck.errors import NotReady
+from citycheck.errors import BadInput, NotReady
 from citycheck.lake.files import replacing
 from citycheck.repairs.hot_spots import Limits as HotSpotLimits
 from citycheck.repairs.hot_spots import hot_spots
@@ -62,7 +62,7 @@ def run(database: Path, folder: Path, earlier: Sequence[Path] = ()) -> dict[str,
     """Write every relation of the source; returns the rows of each.
 
     `earlier` are the folders of versions of the same half-year that were published before: what they keep back stays kept
-    back. Raises `NotReady` when the places are not built, and `BadInput` when an earlier version is not as it must be.
+    back. Raises `NotReady` when the places are not built, and `BadInput` when earlier versions leave no way to keep back.
     """
     if not database.is_file():
         raise NotReady(f"{database}: the places are not built. Run the task `places` first.")
@@ -168,8 +168,12 @@ def kept_back(
 ) -> list[dict[str, Any]]:
     """Which figures of the survey and of ratings are kept back, and why."""
     scoring = dict(places.execute("select parameter, value from standard.scoring").fetchall())
-    before = [Published.read(folder) for folder in earlier]
-    rows = []
+    before, rows = [], []
+    for folder in earlier:
+        try:
+            before.append(Published.read(folder))
+        except BadInput as error:  # published before there was disclosure control
+            print(f"Not taken into account by what is kept back: {error}")
     for question in of_places(places, weights, DisclosureLimits.of(scoring)):
         table = question.table
         hidden, shown = Published.told(before, table.name, table.cells)

@@ -56,9 +56,9 @@ class Insight:
 
     @property
     def has_answers(self) -> bool:
-        """Whether there are enough answers to show any."""
-        answers = self.people("respondents")
-        return answers is not None and (answers.value or 0) >= self.n_min
+        """Whether any result of the survey is shown: of a community with few answers, or beside one, none is."""
+        shown = (self.sections.get(name, []) for name in ("needs", "satisfaction", "kinds"))
+        return any(item.value is not None for items in shown for item in items)
 
 
 def write(city: str, community: str, half_year: str | None, out: Path | None) -> Path:

@@ -33,7 +33,13 @@ MARTS = {
     }
     for path in sorted((settings().dbt_project / "models" / "marts").rglob("*.yml"))
 }
-PARAMETERS = {"half_year": "2026H1", "cut_off": datetime(2026, 7, 15, 16)}
+BOX = {"lon_min": 118.0, "lon_max": 119.5, "lat_min": 28.0, "lat_max": 29.5}
+PARAMETERS = {
+    "half_year": "2026H1",
+    "cut_off": datetime(2026, 7, 15, 16),
+    **BOX,
+    "projected_crs": "EPSG:4549",
+}
 COUNTY = {
     "area_id": "330802",
     "area_name": "county",
@@ -107,8 +113,10 @@ def test_sound_marts_pass_and_are_read_only(
         writer.execute(
             "insert into marts.communities by name "
             "select 'c' || i as community_id, 'unit' as community_name, "
-            "'330802' as county_id, 9 as residents, 5e5 as area_m2, false as is_geometry_repaired "
-            "from range(2) as t(i)"
+            "'330802' as county_id, 9 as residents, false as is_geometry_repaired, "
+            "st_makeenvelope(118.8 + i, 28.9, 118.81 + i, 28.91) as geometry, "
+            "st_area(st_transform(geometry, 'EPSG:4326', 'EPSG:4549', always_xy := true)) as area_m2 "
+            "from (select i / 10 as i from range(2) as t(i))"
         )
         writer.execute(
             "insert into marts.county_index by name select "
@@ -195,6 +203,104 @@ def test_rows_that_got_lost_in_the_ledger_stop_the_build(
     }
     with pytest.raises(GateFailed, match="expect_first_column_to_be_sum_of_others"):
         gate(build(row_ledger=[line | counts]), "row_ledger")
+
+
+UNIT = {
+    "community_id": "c1",
+    "community_name": "unit",
+    "county_id": "330802",
+    "residents": 9,
+    "is_geometry_repaired": False,
+    "area_m2": 1.08e6,
+}
+SQUARE = "polygon((118.8 28.9, 118.81 28.9, 118.81 28.91, 118.8 28.91, 118.8 28.9))"
+
+
+@pytest.mark.parametrize(
+    ("shape", "area_m2", "told"),
+    [
+        (SQUARE, 1.0815e6, None),
+        (SQUARE, 1.2e6, "expect_polygons_to_have_area on geometry, area_m2"),
+        (SQUARE.replace("118.8", "128.8"), 1e6, "expect_polygons_to_be_in_box"),
+        ("polygon((28.9 118.8, 28.9 118.81, 28.91 118.81, 28.9 118.8))", 1e6, "expect_polygons_to_be_in_box"),
+        ("polygon((118.8 28.9, 118.81 28.91, 118.81 28.9, 118.8 28.91, 118.8 28.9))", 1e6, "to_be_valid"),
+        ("polygon empty", 1e6, "expect_polygons_to_be_valid"),
+        ("point(118.8 28.9)", 1e6, "expect_polygons_to_be_valid"),
+        (None, 1e6, "expect_column_values_to_not_be_null on geometry"),
+        (SQUARE, 2e9, "expect_column_values_to_be_between on area_m2"),
+    ],
+)
+def test_a_community_whose_polygon_is_wrong_stops_the_build(
+    shape: str | None,
+    area_m2: float,
+    told: str | None,
+    build: Callable[..., Path],
+    gate: Callable[..., Verdict],
+) -> None:
+    database = build(communities=[UNIT | {"area_m2": area_m2}])
+    with duck.connect(database) as writer:
+        writer.execute("update marts.communities set geometry = st_geomfromtext($1)", [shape])
+    if told is None:
+        assert gate(database, "communities").passed
+    else:
+        with pytest.raises(GateFailed, match=told):
+            gate(database, "communities")
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        ({}, None),
+        ({"lon": None, "lat": None, "x_m": None, "y_m": None}, None),
+        ({"x_m": 500_002.0}, "expect_points_to_be_projected"),
+        ({"lon": 28.9, "lat": 118.8}, "expect_column_values_to_be_between on lon"),
+        ({"lat": 0.0}, "expect_column_values_to_be_between on lat"),
+    ],
+)
+def test_a_facility_that_is_nowhere_or_in_two_places_stops_the_build(
+    place: dict[str, Any], told: str | None, build: Callable[..., Path], gate: Callable[..., Verdict]
+) -> None:
+    with duck.connect() as connection:
+        sql = "select st_x(p), st_y(p) from (select st_transform(st_point(118.8, 28.9), 'EPSG:4326', 'EPSG:4549', true) as p)"
+        x_m, y_m = connection.execute(sql).fetchall()[0]
+    facility = {
+        "facility_id": "f1",
+        "kind_code": "F01",
+        "facility_status": "compliant",
+        "community_id": "c1",
+        "lon": 118.8,
+        "lat": 28.9,
+        "x_m": x_m,
+        "y_m": y_m,
+    }
+    database = build(facilities=[facility | place])
+    if told is None:
+        assert gate(database, "facilities").passed
+    else:
+        with pytest.raises(GateFailed, match=told):
+            gate(database, "facilities")
+
+
+@pytest.mark.parametrize(
+    ("finding", "passes", "warnings"), [(None, True, 0), ("warn", True, 1), ("error", False, 1)]
+)
+def test_a_drift_is_told_and_too_great_a_drift_stops_the_release(
+    finding: str | None,
+    passes: bool,
+    warnings: int,
+    build: Callable[..., Path],
+    gate: Callable[..., Verdict],
+    tmp_path: Path,
+) -> None:
+    measure = {"measure_type": "index", "area_level": "city", "area_id": "city", "subject_code": "index"}
+    database = build(release_drift=[measure | {"finding": finding}])
+    if passes:
+        assert len(gate(database, "release_drift").warnings) == warnings
+    else:
+        with pytest.raises(
+            GateFailed, match="table release_drift failed expect_column_values_to_be_in_set on finding"
+        ):
+            gate(database, "release_drift")
 
 
 def test_a_mart_that_is_not_there_is_no_failed_check(

@@ -163,7 +163,8 @@ def test_nothing_is_loaded_from_anywhere(full_html, full_page):
             value = attributes.get(name) or ""
             assert not re.match(r"(?i)([a-z]+:|//)", value), (tag, name, value)
         assert not any(name.startswith("on") or name == "style" for name in attributes)
-    assert full_page.count("link") == 0 and full_page.count("script") == 1
+    sources = [attributes.get("src") for tag, attributes in full_page.elements if tag == "script"]
+    assert full_page.count("link") == 0 and sources == [None, "WITHDRAWN.js", None]
     assert not re.search(r"(?i)@import|url\((?!#)|https?:", full_html)
 
 
@@ -171,7 +172,30 @@ def test_hostile_names_are_text(full_build, full_html):
     assert "<script>alert" not in full_html
     assert "&lt;script&gt;alert(1)&lt;/script&gt;社区" in full_html
     page = Page(html_of(full_build, city_name_zh='"><script>x</script>', code_commit="</style><b>"))
-    assert page.count("script") == 1 and page.count("b") == 0
+    assert page.count("script") == 3 and page.count("b") == 0
+
+
+def test_the_page_says_which_version_it_is(full_build, full_page, corrected):
+    assert "第 1 版" in full_page.text() and "Version 1" in full_page.text()
+    assert "First release" in full_page.text() and "released: 2026-07-16 09:30 UTC+08:00" in full_page.text()
+    assert full_page.count("div", class_="revision") == 0
+    page = Page(html_of(full_build, **corrected))
+    assert "Version 2" in page.text() and "at once, when approved" in page.text()
+    assert page.count("div", class_="revision") == 1 and page.count("b") == 0
+    assert "A <b>facility</b> was counted twice. 责任方：Made by a program。" in page.text()
+
+
+def test_only_the_file_of_a_withdrawal_shows_its_banner(full_html):
+    """The file comes later, beside the page; it calls what the page defines before it is read."""
+    defined, read = (
+        full_html.index("function citycheckWithdrawn(told)"),
+        full_html.index('src="WITHDRAWN.js"'),
+    )
+    assert defined < read
+    assert re.search(r'<div class="withdrawn" id="withdrawn" role="alert" hidden>', full_html)
+    told = ("withdrawn_at", "reason_zh", "reason_en", "responsible")
+    assert [f'data-of="{name}"' in full_html for name in told] == [True] * 4
+    assert "innerHTML" not in full_html
 
 
 def test_a_screen_reader_finds_its_way(full_page):

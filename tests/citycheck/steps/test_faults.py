@@ -74,7 +74,10 @@ def candidate(root: Path, build_id: str, version: int, text: str, supersedes: Pu
         "half_year": HALF_YEAR,
         "city": "town",
     }
-    write_json(build.inputs, {"provenance": provenance, "publication": publication.as_json(), "files": {}})
+    write_json(
+        build.inputs,
+        {"provenance": provenance, "publication": publication.as_json(), "calendar": [], "files": {}},
+    )
     (build.staged / "tables").mkdir(parents=True)
     for number in range(16):
         (build.staged / "tables" / f"t{number}.csv").write_text(f"{text}{number}\n" * 1500, "utf-8")

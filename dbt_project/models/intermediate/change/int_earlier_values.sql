@@ -5,7 +5,7 @@ with
 published as (
     select * from {{ earlier_releases('tables/indicators', {
         'area_level': 'varchar', 'area_id': 'varchar', 'indicator_code': 'varchar', 'dimension_code': 'varchar',
-        'weight': 'double', 'score': 'double'
+        'value': 'double', 'weight': 'double', 'score': 'double'
     }) }} as indicators
 ),
 
@@ -34,6 +34,7 @@ earlier as (
         ratios.numerator,
         ratios.denominator,
         published.dimension_code as published_dimension_code,
+        published.value as published_value,
         published.weight as published_weight,
         published.score as published_score
     from ratios
@@ -55,6 +56,7 @@ final as (
         earlier.denominator,
         indicators.multiplier * earlier.numerator / earlier.denominator as value,
         earlier.published_dimension_code,
+        earlier.published_value,
         earlier.published_weight,
         earlier.published_score
     from earlier

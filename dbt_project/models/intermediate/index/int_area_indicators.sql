@@ -47,7 +47,8 @@ final as (
         case
             when ratios.missing_reason is not null then ratios.missing_reason
             when indicators.is_scored and scores.score is null then 'no_comparison'
-        end as missing_reason
+        end as missing_reason,
+        ratios.suppression
     from ratios
     inner join indicators
         on indicators.indicator_code = ratios.indicator_code

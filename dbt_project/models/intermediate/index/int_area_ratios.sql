@@ -2,12 +2,25 @@
 
 with
 
+-- what people answered: the survey, and how reporters rated
 indicators as (
     select
         indicator_code,
         level as unit_level,
-        case when survey_question is null then 0 else {{ scoring('survey_n_min') }} end as n_observations_min
+        case
+            when survey_question is not null then {{ scoring('survey_n_min') }}
+            when indicator_code = 'CNV-6' then {{ scoring('population_n_min') }}
+            else 0
+        end as n_observations_min,
+        survey_question is not null or indicator_code = 'CNV-6' as is_answered,
+        case when survey_question is not null then 'survey_satisfaction' else 'repair_statistics' end as table_name,
+        coalesce(survey_question, 'all') as item_code,
+        {{ answering_group('respondents') }} as group_code
     from {{ ref('int_indicators') }}
+),
+
+suppressed_cells as (
+    select * from {{ ref('stg_suppressed_cells') }}
 ),
 
 community_areas as (
@@ -132,6 +145,8 @@ judged as (
         and {{ reaches_share('pooled.weight_with_value', 'pooled.weight_to_count', 'indicator_min_coverage') }}
             as is_covered,
         coalesce(pooled.n_observations, 0) >= indicators.n_observations_min as is_large_enough,
+        indicators.is_answered,
+        suppressed_cells.suppression,
         case
             when pooled.weight_to_count > 0 then 100.0 * pooled.weight_with_value / pooled.weight_to_count
             when pooled.units_with_value > 0 then 100.0
@@ -140,26 +155,50 @@ judged as (
     from pooled
     inner join indicators
         on indicators.indicator_code = pooled.indicator_code
+    left join suppressed_cells
+        on indicators.is_answered
+            and suppressed_cells.table_name = indicators.table_name
+            and suppressed_cells.item_code = indicators.item_code
+            and suppressed_cells.group_code = indicators.group_code
+            and suppressed_cells.area_level = pooled.area_level
+            and suppressed_cells.area_id = pooled.area_id
 ),
 
-final as (
+reasoned as (
     select
-        judged.area_level,
-        judged.area_id,
-        judged.indicator_code,
-        case when judged.is_covered and judged.is_large_enough then judged.numerator end as numerator,
-        case when judged.is_covered and judged.is_large_enough then judged.denominator end as denominator,
-        cast(coalesce(judged.n_observations, 0) as bigint) as n_observations,
-        cast(judged.coverage_pct as double) as coverage_pct,
+        judged.*,
         case
             when not judged.is_covered then coalesce(main_reasons.missing_reason, 'coverage_below_minimum')
-            when not judged.is_large_enough then 'sample_below_minimum'
+            when not judged.is_large_enough or judged.suppression = 'primary' then 'sample_below_minimum'
+            when judged.suppression = 'complementary' then 'withheld'
         end as missing_reason
     from judged
     left join main_reasons
         on main_reasons.area_level = judged.area_level
             and main_reasons.area_id = judged.area_id
             and main_reasons.indicator_code = judged.indicator_code
+),
+
+final as (
+    select
+        area_level,
+        area_id,
+        indicator_code,
+        case when missing_reason is null then numerator end as numerator,
+        case when missing_reason is null then denominator end as denominator,
+        cast(
+            case
+                when not is_answered then coalesce(n_observations, 0)
+                when missing_reason is null then {{ rounded_count('n_observations') }}
+            end as bigint
+        ) as n_observations,
+        cast(coverage_pct as double) as coverage_pct,
+        missing_reason,
+        case
+            when is_answered and missing_reason = 'sample_below_minimum' then 'primary'
+            when missing_reason = 'withheld' then 'complementary'
+        end as suppression
+    from reasoned
 )
 
 select * from final

@@ -10,6 +10,7 @@ final as (
             response_id,
             community_id,
             weight,
+            weighting,
             '{{ characteristic }}' as characteristic,
             {{ characteristic }} as category
         from respondents

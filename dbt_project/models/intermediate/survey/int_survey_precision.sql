@@ -4,11 +4,7 @@ indicators as (
     select
         indicator_code,
         survey_question,
-        case respondents
-            when 'aged_60_plus' then 'age_60_plus'
-            when 'children_0_12' then 'child_yes'
-            else 'all'
-        end as group_code
+        {{ answering_group('respondents') }} as group_code
     from {{ ref('int_indicators') }}
     where survey_question is not null
 ),
