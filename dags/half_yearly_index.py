@@ -9,7 +9,7 @@ from airflow.sdk import dag, task
 from approval import NEAR
 from publishing import ABOUT as PUBLISHING
 from publishing import ASKED, publish_when_approved
-from shared import DEFAULTS, LAKE, PARAMS, START, WHEN_ACCEPTED, run_of, skipping
+from shared import DEFAULTS, LAKE, PARAMS, START, WHEN_ACCEPTED, connection, run_of, skipping
 
 OF_A_LARGE_CITY = timedelta(hours=2)
 ABOUT = f"""
@@ -67,6 +67,7 @@ def half_yearly_index() -> None:
                 request=index.Request(**{name: context["params"][name] for name in ASKED}),
                 is_automatic=by in ("scheduled", "asset_triggered"),
                 waits_for_feeds=by == "scheduled",
+                lookup=connection,
             )
         return {"city": city, "half_year": half_year, "id": build.id}
 

@@ -40,7 +40,9 @@ def lag_days(stage: str) -> int:
     for row in seed("release_stages"):
         if row["stage_code"] == stage:
             return int(row["lag_days"])
-    raise BadInput(f"release_stages.csv: the standard has no stage {stage!r}; expected {', '.join(stages())}.")
+    raise BadInput(
+        f"release_stages.csv: the standard has no stage {stage!r}; expected {', '.join(stages())}."
+    )
 
 
 def stages() -> list[str]:

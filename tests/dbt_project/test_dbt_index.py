@@ -111,7 +111,9 @@ def test_streets_have_their_index_in_a_table_of_their_own(build: Build) -> None:
     dimensions = table(build, "marts.dimension_scores").query("area_level == 'street'")
     wide = dimensions.pivot(index="area_id", columns="dimension_code", values="score")
     for code in wide:
-        pd.testing.assert_series_equal(streets[f"score_{code.lower()}"], wide[code], check_names=False, check_dtype=False)
+        pd.testing.assert_series_equal(
+            streets[f"score_{code.lower()}"], wide[code], check_names=False, check_dtype=False
+        )
 
 
 def test_county_value_is_pooled(build: Build, indicators: pd.DataFrame) -> None:

@@ -33,8 +33,10 @@ from citycheck.steps.shelf import shelf_of
 def stage(build: Build) -> dict[str, Any]:
     """Write the complete bundle of the candidate in its work folder, where no reader looks; returns what an approver is shown.
 
-    The keys are fingerprint, version, kind, stage, release_at, subject and body. Raises `NotReady` before the gate has passed.
+    The keys are fingerprint, version, kind, stage, release_at, subject and body. Raises `NotReady` before the gate has passed,
+    and `BadInput` when something that the bundle keeps back can be computed from it and the versions before it.
     """
+    from citycheck.disclosure import audit
     from citycheck.release import candidate
     from citycheck.release.bundle import stage as write_bundle
 
@@ -61,6 +63,7 @@ def stage(build: Build) -> dict[str, Any]:
             },
             before=before.path if before else None,
         )
+    audit.check([build.staged, *_controlled(build.home, publication)])
     shown = candidate.summary(
         build.staged,
         before=before.path if before else None,
@@ -276,6 +279,18 @@ def _version(home: CityHome, half_year: str, version: int) -> releases.Release:
             + (f"are {', '.join(map(str, found))}." if found else "is none.")
         )
     return found[version]
+
+
+def _controlled(home: CityHome, publication: Publication) -> list[Path]:
+    """The folders of the half-year's versions before this one that keep back what must not be told."""
+    folders = [
+        home.releases / entry.half_year / str(entry.version)
+        for entry in publication.earlier
+        if entry.half_year == publication.half_year
+    ]
+    return [
+        folder for folder in folders if "publication" in read_json(folder / "provenance.json", "Restore it.")
+    ]
 
 
 def _decisions(build: Build) -> list[Mapping[str, Any]]:

@@ -209,7 +209,7 @@ def test_after_suppression_nothing_is_recovered(
 @settings(max_examples=25, deadline=None)
 @given(
     st.fixed_dictionaries(
-        {"C1": st.tuples(*[st.integers(0, 4)] * 2), "C2": st.tuples(*[st.integers(0, 4)] * 2)}
+        {"C1": st.tuples(*[st.integers(0, 2)] * 2), "C2": st.tuples(*[st.integers(0, 2)] * 2)}
     ),
     st.data(),
 )
