@@ -1,9 +1,10 @@
-"""Every morning: is a release near, or late, with nothing approved? Does a candidate wait for a person?"""
+"""Every morning: is a release near, or late, with nothing approved? Does a candidate wait? Has a cut-off passed? Then build."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import CronTriggerTimetable, dag, task
 from shared import DEFAULTS, START, TIME_ZONE, connection
 
@@ -19,6 +20,8 @@ journal in `var/<city>/alerts/release/` keeps what was told.
 
 | task | what it does | when it is red |
 |---|---|---|
+| `due` | finds the versions whose cut-off has passed and that have no candidate | see the log |
+| `start` | starts `half_yearly_index` for each of them, once | Airflow's metadata database is busy: it retries by itself |
 | `look` | keeps the calendar's rows, looks at what is out, approved and waiting, and sends what is new | a row of the calendar that was announced was changed: put it back and append one. Or a channel did not take the digest: it is told again by the next run |
 
 **When a task is red**, its log ends in one sentence that names the file and row, or the connection, and the remedy.
@@ -44,7 +47,23 @@ def release_calendar() -> None:
 
         return release_calendar.run(settings().city, datetime.now(UTC), connection)
 
-    look()
+    @task(trigger_rule="all_done")  # a channel that is silent does not keep a release from its date
+    def due() -> list[dict[str, Any]]:
+        from datetime import UTC, datetime
+
+        from citycheck.steps import release_calendar
+
+        return [
+            {"trigger_dag_id": "half_yearly_index", "trigger_run_id": "_".join(("due", *run.values())),
+             "conf": {"city": run["city"], "half_year": run["half_year"]}}
+            for run in release_calendar.to_start(settings().city, datetime.now(UTC))
+        ]  # fmt: skip
+
+    runs = due()
+    look() >> runs
+    TriggerDagRunOperator.partial(
+        task_id="start", skip_when_already_exists=True, openlineage_inject_parent_info=False
+    ).expand_kwargs(runs)
 
 
 release_calendar()

@@ -157,7 +157,7 @@ def recount(
     rest = 1.0 if people is None else (people.sum() - n) / (people.sum() - 1)
     return {
         "respondents": (n + 2) // 5 * 5,
-        "effective_respondents": effective // 5 * 5,
+        "effective_respondents": np.floor(effective / 5 + 1e-9) * 5,
         "top2_pct": round(100 * share, 1),
         "mean_score": round((of * (scores - 1) * 25).sum() / of.sum(), 1),
         "margin_of_error_pct": round(196 * np.sqrt(share * (1 - share) / effective * rest), 1),

@@ -21,6 +21,7 @@ import pytest
 from citycheck import duck, standard
 from citycheck import settings as settings_module
 from citycheck.cities.profile import load_city
+from citycheck.errors import NothingToDo
 from citycheck.lake import store
 from citycheck.lake.tables import tables
 from citycheck.release.publish import current, verify
@@ -277,9 +278,18 @@ def test_builds_that_are_killed_in_dbt_stage_and_publish_run_again_to_the_same_b
 
 
 def test_the_same_inputs_are_published_once(home, release):
-    finish(
-        home,
-        "assert index.is_released(build); index.build_all(build); index.gate_marts(build); release.stage(build); approving.publish(build)",
-    )
+    """A run begun again has nothing to do; one that was begun before and comes late is refused."""
+    build = index.freeze(CITY, HALF_YEAR)
+    assert index.is_released(build)
+    with pytest.raises(NothingToDo, match="its verified version counts what is known by 2026-08-15 00:00"):
+        index.begin(CITY, HALF_YEAR, now=datetime(2026, 7, 20, tzinfo=UTC), is_automatic=True)
+    with pytest.raises(NothingToDo, match="made from exactly these inputs"):
+        index.begin(
+            CITY, HALF_YEAR, now=datetime(2026, 7, 20, tzinfo=UTC),
+            request=index.Request("correction", "错", "wrong", "citycheck"),
+        )  # fmt: skip
+    release_steps.stage(build)
+    with pytest.raises(NothingToDo, match="nothing is published twice"):
+        approving.publish(build)
     assert [path.name for path in (home.releases / HALF_YEAR).iterdir()] == ["1"]
     assert bytes_of(current(home.releases, HALF_YEAR).path) == release

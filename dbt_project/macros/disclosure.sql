@@ -22,9 +22,22 @@
     )
 {%- endmacro %}
 
-{#- Why a cell is kept back: what the step `places` found (stg_suppressed_cells), or at least that it holds too few people. -#}
+{#-
+    Whether a cell is kept back: the step `places` found it (stg_suppressed_cells), or it holds too few people. One word for
+    both, as every mart is published: which cell is small would tell how many people are in it, and beside it.
+-#}
 {% macro suppression(found, people, parameter) -%}
-    coalesce({{ found }}, case when {{ people }} > 0 and {{ people }} < {{ scoring(parameter) }} then 'primary' end)
+    case
+        when {{ found }} is not null or ({{ people }} > 0 and {{ people }} < {{ scoring(parameter) }}) then 'withheld'
+    end
+{%- endmacro %}
+
+{#-
+    A share in percent as it is published: that of the two rounded counts, which are published beside it, so that it tells
+    nothing that these do not. The arguments are a count and the count that it is part of.
+-#}
+{% macro rounded_share_pct(part, whole) -%}
+    round(100.0 * {{ rounded_count(part) }} / nullif({{ rounded_count(whole) }}, 0), 1)
 {%- endmacro %}
 
 {#- Group of the survey's tables (seed survey_characteristics) whose answers an indicator takes, from its `respondents`. -#}

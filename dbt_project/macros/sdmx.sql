@@ -29,13 +29,13 @@
 {%- endmacro %}
 
 {#-
-    Whether a value is kept back, as a code of SDMX's CL_CONF_STATUS (seed conf_statuses): F free, A because its count is
-    small (`suppression` primary), D so that another cannot be computed from it (complementary). The argument is SQL.
+    Whether a value is kept back, as a code of SDMX's CL_CONF_STATUS (seed conf_statuses): F free, C confidential. SDMX also
+    has A (small count) and D (protects another), which would tell the two apart. The argument is SQL: null where it is free.
 -#}
 {% macro conf_status(suppression='null') -%}
     {%- if suppression == 'null' -%}
     'F'
     {%- else -%}
-    case {{ suppression }} when 'primary' then 'A' when 'complementary' then 'D' else 'F' end
+    case when {{ suppression }} is null then 'F' else 'C' end
     {%- endif -%}
 {%- endmacro %}

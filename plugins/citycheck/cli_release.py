@@ -88,10 +88,15 @@ def approve(
 
     def work() -> None:
         made = _candidate(city or settings().city, half_year, build_id)
-        now = datetime.now(UTC)
-        release.decide(
-            made, is_approved=True, decided_by=getpass.getuser(), decided_at=now.isoformat(), reason=reason
-        )
+        now, said = datetime.now(UTC), release.decision_of(made)
+        if said is None or not said.is_approved:
+            release.decide(
+                made,
+                is_approved=True,
+                decided_by=getpass.getuser(),
+                decided_at=now.isoformat(),
+                reason=reason,
+            )
         published = release.publish(made, now)
         print(f"{published.path}  version {published.version}")
 
@@ -175,9 +180,10 @@ def calendar(city: CityOption = None) -> None:
 
     def work() -> None:
         for entry in dates.table(load_city(city or settings().city), datetime.now(UTC)):
-            changed = f"  changed on {entry.announced_on}: {entry.reason_zh} {entry.reason_en}"
+            late = " (announced late)" if entry.is_late_notice else ""
+            changed = f"  changed on {entry.announced_on}{late}: {entry.reason_zh} {entry.reason_en}"
             print(
-                f"{entry.half_year}  {entry.stage:12} {entry.release_at:%Y-%m-%d %H:%M}  "
+                f"{entry.half_year}  as of {entry.reference_date}  {entry.stage:12} {entry.release_at:%Y-%m-%d %H:%M}  "
                 f"counts what is known by {entry.cut_off:%Y-%m-%d %H:%M}{changed if entry.is_changed else ''}"
             )
 
@@ -203,10 +209,16 @@ def verify(
 def audit_disclosure(
     paths: Annotated[list[Path], typer.Argument(help="Folders of releases; several are attacked together.")],
 ) -> None:
-    """Try to compute what a release hides from what it shows, as an attacker would."""
+    """Try to compute what a release hides from what it shows, as an attacker would. Exit status 1: something was computed."""
     from citycheck.disclosure import audit
 
-    or_one_sentence(lambda: print("\n".join(audit.run(paths))))
+    def work() -> None:
+        found = audit.attacks(paths)
+        print("\n".join(audit.told(found)))
+        if any(finding.recovered for finding in found):
+            raise typer.Exit(1)
+
+    or_one_sentence(work)
 
 
 def _candidate(city: str, half_year: str, build_id: str | None) -> Build:

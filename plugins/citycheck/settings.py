@@ -94,7 +94,7 @@ class CityHome:
 
     @property
     def work(self) -> Path:
-        """Unfinished business: anything here may be deleted between runs."""
+        """Unfinished business. Between runs all of it may be deleted but the builds whose candidate is not published."""
         return self.root / "scratch"
 
 

@@ -32,7 +32,7 @@ SHAPES = {
     "landing_retention": ["purge"],
     "watch_drop_folders": ["new_files", "ingest"],
     "repair_watch": ["watch"],
-    "release_calendar": ["look"],
+    "release_calendar": ["look", "due", "start"],
 }
 BESIDE = {"half_yearly_index": {"rejected"}}
 """Tasks that are no part of the line: what runs instead of its end."""
@@ -135,14 +135,22 @@ def test_nobody_named_to_approve_is_an_error_and_not_everybody(bag, named, monke
         approval.approvers()
 
 
-def test_the_embargo_sleeps_until_the_announced_time_without_a_worker(bag):
+def test_the_embargo_sleeps_until_the_announced_time_without_a_worker(bag, monkeypatch):
     from airflow.sdk.exceptions import AirflowRescheduleException
+
+    from citycheck.steps import release
 
     embargo = bag.dags["half_yearly_index"].get_task("embargo")
     assert embargo.reschedule
 
+    build = {"city": "quzhou_sample", "half_year": "2026H1", "id": "0" * 16}
+
     def poke(release_at):
-        return embargo.poke({"ti": SimpleNamespace(xcom_pull=lambda task_ids: {"release_at": release_at})})
+        due = release_at and datetime.fromisoformat(release_at)
+        monkeypatch.setattr(
+            release, "due_at", lambda found: due if vars(found).items() >= build.items() else 1 / 0
+        )
+        return embargo.poke({"ti": SimpleNamespace(xcom_pull=lambda task_ids: build)})
 
     assert poke(None) is True
     assert poke("2026-07-16T09:30:00+08:00") is True

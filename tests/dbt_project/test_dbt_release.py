@@ -68,14 +68,15 @@ def test_drift_counts_the_rows_of_every_published_mart(nodes: dict[str, Any], bu
     ("row", "is_right"),
     [
         ({"value": 1, "obs_status": "A", "conf_status": "F"}, True),
-        ({"value": None, "obs_status": "Q", "conf_status": "A"}, True),
+        ({"value": None, "obs_status": "Q", "conf_status": "C"}, True),
         ({"value": None, "obs_status": "A", "conf_status": "F"}, False),
         ({"value": 1, "obs_status": "L", "conf_status": "F"}, False),
         ({"value": 1, "obs_status": None, "conf_status": "F"}, False),
         ({"value": 1, "obs_status": "A", "conf_status": None}, False),
         ({"value": 1, "obs_status": "Z", "conf_status": "F"}, False),
         ({"value": None, "obs_status": "Q", "conf_status": "F"}, False),
-        ({"value": 1, "obs_status": "A", "conf_status": "A"}, False),
+        ({"value": 1, "obs_status": "A", "conf_status": "C"}, False),
+        ({"value": None, "obs_status": "Q", "conf_status": "A"}, False),
     ],
 )
 def test_the_test_of_statuses_finds_what_is_wrong(row: dict[str, Any], is_right: bool, build: Build) -> None:

@@ -119,7 +119,7 @@ def test_times_are_those_of_the_product_limit_estimate(
     )[0]
     assert [v is None for v in actual] == [v is None for v in expected]
     np.testing.assert_allclose(
-        [v for v in actual if v is not None], [v for v in expected if v is not None], rtol=1e-12
+        [v for v in actual if v is not None], [v for v in expected if v is not None], rtol=0, atol=0.05 + 1e-9
     )
 
 
@@ -196,9 +196,8 @@ def test_every_share_is_its_numerator_in_its_denominator(repairs: Build) -> None
                 assert value is None
                 continue
             assert 0 <= kept <= judged
-            if value is not None:  # of counts within 2.5 of those that are told
-                assert 100 * (kept - 2.5) / (judged + 2.5) - 0.1 <= value
-                assert value <= 100 * (kept + 2.5) / max(judged - 2.5, 1) + 0.1
+            if value is not None:  # of the counts that are told, so that it tells nothing more
+                assert value == pytest.approx(100 * kept / judged, abs=0.05 + 1e-9)
             else:
                 assert judged <= 10
 

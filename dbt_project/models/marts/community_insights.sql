@@ -50,7 +50,8 @@ people as (
         cast(null as double) as value_high,
         cast(null as double) as comparison,
         'persons' as unit,
-        'register' as evidence
+        'register' as evidence,
+        cast(null as varchar) as suppression
     from communities
     union all
     select
@@ -65,7 +66,8 @@ people as (
         cast(null as double) as value_high,
         cast(invited as double) as comparison,
         'persons' as unit,
-        'survey' as evidence
+        'survey' as evidence,
+        cast(null as varchar) as suppression
     from {{ ref('survey_response') }}
     where area_level = 'community' and channel = 'all'
 ),
@@ -83,7 +85,8 @@ portrait as (
         cast(null as double) as value_high,
         shares.register_pct as comparison,
         'pct' as unit,
-        'survey' as evidence
+        'survey' as evidence,
+        shares.suppression
     from {{ ref('survey_portrait') }} as shares
     inner join {{ ref('survey_characteristics') }} as characteristics
         on characteristics.characteristic = shares.characteristic
@@ -106,7 +109,8 @@ answered as (
             when own.top2_pct + own.margin_of_error_pct > 100 then 100
             else own.top2_pct + own.margin_of_error_pct
         end as value_high,
-        of_county.top2_pct as comparison
+        of_county.top2_pct as comparison,
+        own.suppression
     from satisfaction as own
     inner join questions
         on questions.question_code = own.question_code
@@ -132,7 +136,8 @@ by_dimension as (
         answered.value_high,
         answered.comparison,
         'pct' as unit,
-        'survey' as evidence
+        'survey' as evidence,
+        answered.suppression
     from answered
     inner join {{ ref('dimensions') }} as dimensions
         on dimensions.dimension_code = answered.dimension_code
@@ -154,7 +159,8 @@ by_kind as (
         answered.value_high,
         answered.comparison,
         'pct' as unit,
-        'survey' as evidence
+        'survey' as evidence,
+        answered.suppression
     from answered
     inner join {{ ref('facility_kinds') }} as kinds
         on kinds.kind_code = answered.kind_code
@@ -193,7 +199,8 @@ urgent as (
         ranked_needs.urgent_high_pct as value_high,
         ranked_needs.comparison,
         'pct' as unit,
-        'survey' as evidence
+        'survey' as evidence,
+        cast(null as varchar) as suppression
     from ranked_needs
     inner join needs
         on needs.need_code = ranked_needs.need_code
@@ -215,7 +222,8 @@ raised as (
         cast(null as double) as value_high,
         cast(own.meeting_supporters as double) as comparison,
         'meetings' as unit,
-        'meetings' as evidence
+        'meetings' as evidence,
+        cast(null as varchar) as suppression
     from needs_asked as own
     inner join needs
         on needs.need_code = own.need_code
@@ -249,7 +257,8 @@ supply as (
         cast(null as double) as value_high,
         of_county.covered_pct as comparison,
         'pct' as unit,
-        'facilities' as evidence
+        'facilities' as evidence,
+        cast(null as varchar) as suppression
     from needed_kinds
     inner join counties
         on counties.community_id = needed_kinds.community_id
@@ -294,7 +303,9 @@ final as (
         value_high,
         comparison,
         unit,
-        evidence
+        evidence,
+        {{ obs_status('value', suppression='suppression') }} as obs_status,
+        {{ conf_status('suppression') }} as conf_status
     from items
 )
 

@@ -132,8 +132,9 @@ judged as (
             and suppressed_cells.group_code = categories.category_code
 ),
 
--- counts are rounded, since a few reports of a category in a community point to a household; shares and times of fewer
--- than the standard's least number are not shown; what reporters thought is kept back cell by cell
+-- counts are rounded, since a few reports of a category in a community point to a household, and shares are those of
+-- the rounded counts, which they would otherwise give back; shares and times of fewer than the standard's least number
+-- are not shown; what reporters thought is kept back cell by cell
 final as (
     select
         area_level,
@@ -149,28 +150,29 @@ final as (
         {{ rounded_count(judged) }} as {{ judged }},
         cast(
             case
-                when {{ judged }} >= {{ scoring('population_n_min') }} then round(100.0 * {{ kept }} / {{ judged }}, 1)
+                when {{ judged }} >= {{ scoring('population_n_min') }} then {{ rounded_share_pct(kept, judged) }}
             end as double
         ) as {{ share }},
         {%- endfor %}
         case when suppression is null then {{ rounded_count('rated_4_5') }} end as rated_4_5,
         case when suppression is null then {{ rounded_count('ratings') }} end as ratings,
         cast(
-            case when suppression is null then round(100.0 * rated_4_5 / nullif(ratings, 0), 1) end as double
+            case when suppression is null then {{ rounded_share_pct('rated_4_5', 'ratings') }} end as double
         ) as rated_4_5_pct,
         {{ rounded_count('rating_asked') }} as rating_asked,
         cast(
-            case when suppression is null then round(100.0 * ratings / nullif(rating_asked, 0), 1) end as double
+            case when suppression is null then {{ rounded_share_pct('ratings', 'rating_asked') }} end as double
         ) as rating_response_pct,
         {%- for clock, quantile, name in times %}
         cast(
-            case when reports_counted >= {{ scoring('population_n_min') }} then {{ name }} end as double
+            case when reports_counted >= {{ scoring('population_n_min') }} then round({{ name }}, 1) end as double
         ) as {{ name }},
         {%- endfor %}
         {{ rounded_up_count('due_of_unknown_year') }} as due_of_unknown_year,
         suppression,
-        {{ obs_status('case when suppression is null then nullif(ratings, 0) end', suppression='suppression') }}
-            as obs_status,
+        {{ obs_status(
+            'case when suppression is null then nullif(ratings, 0) end', suppression='suppression', missing_code="'M'"
+        ) }} as obs_status,
         {{ conf_status('suppression') }} as conf_status
     from judged
 )

@@ -112,7 +112,7 @@ shown as (
                     )
         end as margin_of_error_pct,
         case
-            when respondents = 0 then null
+            when respondents = 0 or suppression is not null then null
             when respondents = raked then 'raked'
             when respondents = by_population then 'population'
             when raked + by_population = 0 then 'none'

@@ -31,6 +31,7 @@ from citycheck.lake.tables import tables
 from citycheck.matching.rules import MatchRules
 from citycheck.period import HalfYear
 from citycheck.quality.suite import REASON_CODES
+from citycheck.release.publication import RELEASE_CALENDAR
 from citycheck.settings import settings
 from citycheck.strict import Strict
 
@@ -46,8 +47,6 @@ UNITS_M2 = {
 """Units of area that a profile may name, in square metres."""
 WALKING_NETWORK = "walking_network"
 """The layer of an OpenStreetMap file that holds the edges on which people walk."""
-RELEASE_CALENDAR = "release_calendar.csv"
-"""Beside the profile: changes of the dates of release (citycheck/release/calendar.py)."""
 TIME_WORDS = ("iso", "epoch_s", "epoch_ms", "excel")
 _UNITS = ", ".join(UNITS_M2)
 

@@ -4,7 +4,8 @@ Three attacks, all with what stands in the bundle's tables alone:
 
 - by structure: which hidden cells do the equations determine, whatever the figures are? An exact answer, by rank, that holds
   for counts and for weighted answers alike, and grants the attacker the rest that is published nowhere;
-- by figures: the least and the largest number of people that each hidden cell can have, given the rounded counts;
+- by figures: the least and the largest number of people that each hidden cell can have, given the rounded counts, and
+  the minimum where the words in which cells are kept back tell those of too few people from others;
 - by the index: the same for the satisfaction indicators, whose figures are not rounded.
 
 Several versions of a half-year are attacked one by one, and together: a cell that one of them shows is known.
@@ -49,10 +50,10 @@ class Finding:
         )
 
 
-def run(paths: Sequence[Path]) -> list[str]:
-    """Attack each bundle, and all of them together where they are several versions; one line an attack, then what it got."""
+def told(findings: Sequence[Finding]) -> list[str]:
+    """One line an attack, then what it got."""
     lines = []
-    for finding in attacks(paths):
+    for finding in findings:
         lines += [str(finding), *(f"  recovered: {cell}" for cell in finding.recovered[:20])]
         if len(finding.recovered) > 20:
             lines.append(f"  … and {len(finding.recovered) - 20} more")
@@ -70,7 +71,7 @@ def check(paths: Sequence[Path]) -> None:
 
 
 def attacks(paths: Sequence[Path]) -> list[Finding]:
-    """The attack on each version in its order, and on all of them together."""
+    """The attack on each version in its order, and on all of them together where they are several."""
     versions = [Published.read(path) for path in paths]
     found = [attack([version]) for version in versions]
     return [*found, attack(versions)] if len(versions) > 1 else found
@@ -94,6 +95,7 @@ def attack(versions: Sequence[Published]) -> Finding:
             for cell in cells
             if _reappears(cell, [version.cells.get(name, {}) for version in versions])
         ]
+        between = [_between(cell, name, versions) for cell in cells]
         of_areas, of_groups = _sums_of_areas(cells, last.areas), _sums_of_groups(cells)
         sure = determined([*of_areas, *of_groups], hidden)
         recovered += [_said(name, cells[place], "determined") for place in np.flatnonzero(sure)]
@@ -104,7 +106,9 @@ def attack(versions: Sequence[Published]) -> Finding:
             8,
             16,
         ):  # who answered in between, so that figures of two versions contradict each other
-            low, high = _people(of_areas, of_groups, [counts[cell] for cell in cells], half * slack, width)
+            low, high = _people(
+                of_areas, of_groups, [counts[cell] for cell in cells], between, half * slack, width
+            )
             if np.isfinite(low).all():
                 break
         if hidden.any() and np.isfinite(low).all():
@@ -151,6 +155,16 @@ def _known(name: Name, versions: Sequence[Published]) -> dict[Cell, int | None]:
         for cell, count in version.cells.get(name, {}).items():
             counts[cell] = count if count is not None else counts.get(cell)
     return counts
+
+
+def _between(cell: Cell, name: Name, versions: Sequence[Published]) -> tuple[float, float]:
+    """How many people a hidden cell has at least and at most, by the words of its newest version that tells."""
+    minimum = standard.parameter("population_n_min" if name[0] == "repair_statistics" else "survey_n_min")
+    for version in reversed(versions):
+        is_small = version.small.get(name, {}).get(cell)
+        if is_small is not None:
+            return (0, minimum - 1) if is_small else (minimum, _ENDLESS)
+    return 0, _ENDLESS
 
 
 def _reappears(cell: Cell, told: Sequence[Mapping[Cell, int | None]]) -> bool:
@@ -201,6 +215,7 @@ def _people(
     of_areas: Sequence[Equation],
     of_groups: Sequence[Equation],
     counts: Sequence[int | None],
+    between: Sequence[tuple[float, float]],
     half: float,
     width: float,
 ) -> tuple[Floats, Floats]:
@@ -209,8 +224,10 @@ def _people(
     A shown count is within its rounding; how many have not said their group is not known, so groups are at most everybody.
     """
     hidden = np.array([count is None for count in counts], dtype=bool)
+    fewest, most = np.array(between, dtype=float).reshape(-1, 2).T
     lower = np.array([max((count or 0) - half, 0) for count in counts], dtype=float)
     upper = np.array([_ENDLESS if count is None else count + half for count in counts], dtype=float)
+    lower, upper = np.where(hidden, fewest, lower), np.where(hidden, most, upper)
     matrix = sparse([*of_areas, *of_groups], len(counts))
     least = np.concatenate([np.zeros(len(of_areas)), np.full(len(of_groups), -_ENDLESS)])
     return possible(matrix, least, np.zeros(matrix.shape[0]), lower, upper, np.where(hidden, width, 0))

@@ -115,7 +115,7 @@ def table(
     ]
     count = Layer(
         answers,
-        np.full(len(cells), _ENDLESS),
+        np.where(answers > 0, _ENDLESS, 0),  # where nobody answered may be known otherwise
         np.where(answers > 0, limits.count_width_min, 0),
     )
     # a share may be told within so many points, and no nearer than one answer

@@ -41,6 +41,14 @@ LEVELS = {
 AT_ONCE = Words("批准后即发布", "at once, when approved")
 
 
+class Announced(NamedTuple):
+    """When a stage of a half-year is released, as it was announced when the version was made."""
+
+    half_year: str
+    stage: Words
+    at: Words
+
+
 @dataclass(frozen=True)
 class About:
     """A release in words. Moments are ISO 8601 with an offset."""
@@ -54,6 +62,8 @@ class About:
     stage: Words
     responsible: Words | None
     """Whose error a correction puts right."""
+    dates: tuple[Announced, ...] = ()
+    """Of the stages of the half-year, and of the first stage of the next."""
 
     @property
     def code(self) -> str:
@@ -101,14 +111,19 @@ class About:
 def describe(connection: duckdb.DuckDBPyConnection, provenance: Mapping[str, Any]) -> About:
     """The release whose build is open on `connection`. Raises `BadInput` when its standard does not know its stage."""
     publication = Publication.from_json(provenance["publication"])
-    stage = connection.execute(
-        "select name_zh, name_en from standard.release_stages where stage_code = ?", [publication.stage]
-    ).fetchone()
-    if stage is None:
-        raise BadInput(
-            f"{publication.half_year}: the build's standard has no stage {publication.stage!r} of publication. "
-            "Run the whole dbt build again."
-        )
+    stages = {
+        code: Words(zh, en)
+        for code, zh, en in connection.execute(
+            "select stage_code, name_zh, name_en from standard.release_stages"
+        ).fetchall()
+    }
+    dates = provenance.get("dates") or []
+    for code in (publication.stage, *(date["stage"] for date in dates)):
+        if code not in stages:
+            raise BadInput(
+                f"{publication.half_year}: the build's standard has no stage {code!r} of publication. "
+                "Run the whole dbt build again."
+            )
     city_name = Words(provenance["city_name_zh"], provenance["city_name_en"])
     return About(
         city=str(provenance["city"]),
@@ -117,8 +132,9 @@ def describe(connection: duckdb.DuckDBPyConnection, provenance: Mapping[str, Any
         is_synthetic=bool(provenance["is_synthetic"]),
         cut_off=str(provenance["cut_off"]),
         publication=publication,
-        stage=Words(*stage),
+        stage=stages[publication.stage],
         responsible=_responsible(publication.responsible, city_name, provenance),
+        dates=tuple(Announced(date["half_year"], stages[date["stage"]], _announced(date)) for date in dates),
     )
 
 
@@ -137,6 +153,11 @@ def moment(text: str) -> str:
     when = datetime.fromisoformat(text)
     offset = when.isoformat()[-6:] if when.utcoffset() else ""
     return f"{when:%Y-%m-%d %H:%M} UTC{offset}"
+
+
+def _announced(date: Mapping[str, Any]) -> Words:
+    at = moment(date["release_at"])
+    return Words(f"{at}（已改期）", f"{at} (changed)") if date["is_changed"] else Words(at, at)
 
 
 def _responsible(code: str | None, city_name: Words, provenance: Mapping[str, Any]) -> Words | None:

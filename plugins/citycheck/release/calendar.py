@@ -14,12 +14,11 @@ from itertools import pairwise
 from pathlib import Path
 
 from citycheck import standard
-from citycheck.cities.profile import RELEASE_CALENDAR, City
+from citycheck.cities.profile import City
 from citycheck.errors import BadInput, NothingToDo
 from citycheck.period import HalfYear
-from citycheck.release.publication import KINDS, Kind
+from citycheck.release.publication import KINDS, RELEASE_CALENDAR, Kind
 
-FILE = RELEASE_CALENDAR
 COLUMNS = ("half_year", "stage_code", "release_at", "announced_on", "reason_zh", "reason_en", "decided_by")
 
 Row = dict[str, str]
@@ -165,7 +164,7 @@ def check_appended(
 
 
 def _path(about: City) -> Path:
-    return about.folder / FILE
+    return about.folder / RELEASE_CALENDAR
 
 
 def _changes(about: City) -> dict[tuple[str, str], tuple[datetime, Row]]:

@@ -19,12 +19,9 @@ import pyarrow.parquet as pq
 from citycheck import standard
 from citycheck.lake.files import read_json
 from citycheck.release.about import AT_ONCE, KIND_NAMES, moment
+from citycheck.release.markdown import escaped, plain
 from citycheck.release.publication import Publication
 
-_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
-_ADDRESS = re.compile(r"(://|@|www(?=\.))", re.IGNORECASE)
-"""What Airflow's UI makes a link of although it is escaped."""
 _LONGEST = 200
 _ROWS = 30
 """Rows of a table that are shown; the others are counted, and are on the candidate's page."""
@@ -75,8 +72,8 @@ def summary(
         f"### 在哪里 Where\n\n- 候选页面 candidate's page: {_text(page, None)}\n- Data Docs: {_text(data_docs, None)}",
     ]
     return Summary(
-        f"{_plain(city[0])} {publication.half_year} 第 {publication.version} 版（{kind.zh}，{stage['name_zh']}）待批准 · "
-        f"{_plain(city[1])} version {publication.version} ({kind.en.lower()}, {stage['name_en']}) waits for approval",
+        f"{plain(city[0])} {publication.half_year} 第 {publication.version} 版（{kind.zh}，{stage['name_zh']}）待批准 · "
+        f"{plain(city[1])} version {publication.version} ({kind.en.lower()}, {stage['name_en']}) waits for approval",
         "\n\n".join(part for part in parts if part) + "\n",
     )
 
@@ -93,7 +90,7 @@ def _facts(provenance: Mapping[str, Any], publication: Publication) -> str:
     at = publication.release_at
     when = (moment(at), moment(at)) if at else AT_ONCE
     facts = [
-        f"- 发布时间 release: {_text(when[0])}" + ("" if at else f" · {_text(when[1])}"),
+        f"- 公布时间（预告） announced for: {_text(when[0])}" + ("" if at else f" · {_text(when[1])}"),
         f"- 数据截止 cut-off: {_text(moment(provenance['cut_off']))}",
     ]
     if provenance["is_synthetic"]:
@@ -249,12 +246,7 @@ def _cut(lines: list[str], most: int) -> list[str]:
 
 def _text(value: object, longest: int | None = _LONGEST) -> str:
     """Text of others: one line, in which nothing is markup."""
-    return _PUNCTUATION.sub(r"\\\1", _ADDRESS.sub("\\1\u2060", _plain(value, longest)))
-
-
-def _plain(value: object, longest: int | None = _LONGEST) -> str:
-    line = " ".join(_UNPRINTABLE.sub(" ", str(value)).split())
-    return line if longest is None or len(line) <= longest else line[: longest - 1] + "…"
+    return escaped(value, longest)
 
 
 def _number(value: float | None, form: str) -> str:

@@ -147,7 +147,7 @@ def _dataset(
             "dcat:endDate": _typed(period["end"], "dateTime"),
         }
     if publication.release_at:
-        node["dct:issued"] = _typed(publication.release_at, "dateTime")
+        node["dct:available"] = _typed(publication.release_at, "dateTime")
     if publication.supersedes:
         node["dcat:previousVersion"] = {"@id": f"../{publication.supersedes.version}/"}
     if before := provenance.get("previous_release"):

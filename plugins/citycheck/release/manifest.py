@@ -18,7 +18,7 @@ from typing import Any
 from citycheck.errors import BadInput
 from citycheck.release import locate
 from citycheck.release.checksums import BLOCKS, SHA256SUMS, sha256, verify
-from citycheck.release.publication import Decision, Publication
+from citycheck.release.publication import RELEASE_CALENDAR, Decision, Publication
 from citycheck.release.signing import ALGORITHM, PublicKey, SigningKey
 
 MANIFEST = "manifest.json"
@@ -26,7 +26,7 @@ SIGNATURE = "manifest.json.sig"
 WITHDRAWN = "WITHDRAWN.json"
 WITHDRAWN_PAGE = "WITHDRAWN.js"
 FORMAT = 1
-_CODE = ("plugins/citycheck", "dags", "dbt_project", "expectations")
+_CODE = ("plugins/citycheck", "dbt_project", "expectations")
 _NOT_CODE = {"target", "logs", "dbt_packages", "__pycache__"}
 
 
@@ -117,7 +117,9 @@ def code_sha256(project: Path, city: str) -> str:
         for folder, folders, names in os.walk(root):
             folders[:] = [name for name in folders if name not in _NOT_CODE and not name.startswith(".")]
             found += [
-                Path(folder, name) for name in names if not name.startswith(".") and not name.endswith(".pyc")
+                Path(folder, name)
+                for name in names
+                if not name.startswith(".") and not name.endswith(".pyc") and name != RELEASE_CALENDAR
             ]
     lines = {path.relative_to(project).as_posix(): sha256(path) for path in found if path.is_file()}
     return hashlib.sha256("".join(f"{lines[path]}  {path}\n" for path in sorted(lines)).encode()).hexdigest()

@@ -15,6 +15,7 @@ import jinja2
 from citycheck.errors import BadInput
 from citycheck.release.about import FEEDS, LEVELS, About, Words, moment
 from citycheck.release.flat import Resource, resource, rows
+from citycheck.release.markdown import readable
 from citycheck.release.tables import Table
 
 FILE = "release_notes.md"
@@ -220,33 +221,28 @@ def _warnings(provenance: Mapping[str, Any]) -> list[Row]:
 
 
 def _suppressed(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, Table]) -> list[Row]:
-    """Rows kept back, by table and what is kept back of it; of them those that protect others, where the table tells."""
+    """Rows kept back, by table; where more than its value is kept back one by one, by what is."""
     found = []
     for name in sorted(tables):
         columns = [column.name for column in tables[name].columns]
-        told = [column for column in columns if column.endswith("suppression")]
-        conditions = {c: (f"{c} is not null", f"{c} = 'complementary'") for c in told} or {
-            c: (c, "false") for c in columns if c == "is_suppressed"
+        kept = {name: "conf_status <> 'F'"} if "conf_status" in columns else {}
+        kept |= {
+            f"{name} ({column.removesuffix('_suppression')})": f"{column} is not null"
+            for column in columns
+            if column.endswith("_suppression")
         }
-        for column, (kept, protects) in conditions.items():
+        for what, condition in kept.items():
             (row,) = rows(
                 connection,
-                f"select count(*) filter ({kept}) as cells, count(*) filter ({protects}) as complementary, "
-                f"count(*) as total from marts.{name}",
+                f"select count(*) filter ({condition}) as cells, count(*) as total from marts.{tables[name].name}",
             )
             if row["cells"]:
-                what = column.removesuffix("_suppression") if column.endswith("_suppression") else None
-                found.append({"table": f"{name} ({what})" if what else name, **row})
+                found.append({"table": what, **row})
     return found
 
 
 def _feed(code: str) -> Words:
     return FEEDS.get(code, Words(code, code))
-
-
-def _plain(text: object) -> str:
-    """A text as Markdown shows it: on one line, and nothing in it is a mark, a link or a tag."""
-    return re.sub(r"([\\`*_{}\[\]<>#|~])", r"\\\1", " ".join(str(text if text is not None else "").split()))
 
 
 @lru_cache
@@ -260,5 +256,5 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
         autoescape=False,  # Markdown: texts go through `md`
     )
-    environment.filters |= {"number": number, "change": change, "md": _plain}
+    environment.filters |= {"number": number, "change": change, "md": readable}
     return environment.get_template("release_notes.md.j2")

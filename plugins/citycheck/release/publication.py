@@ -13,6 +13,8 @@ from typing import Any, Literal, cast
 
 from citycheck.errors import BadInput
 
+RELEASE_CALENDAR = "release_calendar.csv"
+"""In the folder of a city: changes of announced dates. Figures do not hang on them, so they are no part of what builds."""
 Kind = Literal["initial", "scheduled_revision", "correction"]
 """First version; later data at an announced date; an error put right at once."""
 KINDS: tuple[Kind, ...] = ("initial", "scheduled_revision", "correction")

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from citycheck.errors import BadInput
-from citycheck.lake.files import fsync, fsync_folder, telling_disk_full, write_json
+from citycheck.lake.files import fsync, fsync_folder, read_json, telling_disk_full, write_json
 from citycheck.period import HalfYear
 from citycheck.release.checksums import SHA256SUMS, sha256
-from citycheck.release.manifest import WITHDRAWN, notice_files
+from citycheck.release.manifest import MANIFEST, SIGNATURE, WITHDRAWN, notice_files
 from citycheck.release.verify import problems as verify
 
 __all__ = ["CURRENT", "Release", "Shelf", "current", "publish", "refresh", "verify", "versions", "withdraw"]
@@ -38,7 +38,10 @@ class Shelf(Protocol):
 
     def pull(self, releases: Path) -> list[Path]: ...
 
-    def push(self, folder: Path) -> bool: ...
+    def published(self) -> Mapping[str, Mapping[int, bool]]:
+        """By half-year, the versions that are there, and whether each is withdrawn."""
+
+    def push(self, folder: Path, first: int = 1) -> bool: ...
 
     def withdraw(self, half_year: str, version: int, notice: Mapping[str, Any]) -> None: ...
 
@@ -75,9 +78,14 @@ def publish(
     fingerprint = sha256(staged / SHA256SUMS)
     with telling_disk_full(releases), _one_at_a_time(releases):
         if shelf is not None:
-            shelf.pull(releases)
+            _agree(releases, shelf)
         found = versions(releases, half_year)
         release = found[-1] if found and found[-1].fingerprint == fingerprint else None
+        if release is not None and release.is_withdrawn:
+            raise BadInput(
+                f"{half_year}: this candidate is version {release.version}, which was withdrawn; it is not published again. "
+                "Run the build again from its task `ready`: it makes a correction."
+            )
         if release is None:
             number = next_version(releases, half_year)
             if version not in (None, number):
@@ -94,10 +102,9 @@ def publish(
 
 
 def refresh(releases: Path, shelf: Shelf) -> None:
-    """Bring what a shelf has published, and this folder lacks."""
+    """Bring what a shelf has published and this folder lacks, and let it have what was published before there was a shelf."""
     with telling_disk_full(releases), _one_at_a_time(releases):
-        shelf.pull(releases)
-        _point(releases)
+        _agree(releases, shelf)
 
 
 def withdraw(
@@ -105,16 +112,18 @@ def withdraw(
 ) -> Release:
     """Put a notice beside the files of a published version, and let the pointer name the last one that still stands.
 
-    Doing it again changes nothing: the first notice stays.
+    Doing it again changes nothing: the first notice stays, and of several folders on one shelf it is the shelf's.
     """
     with telling_disk_full(releases), _one_at_a_time(releases):
-        first = release.path / WITHDRAWN
-        if first.is_file():
-            notice = json.loads(first.read_text(encoding="utf-8"))
         if shelf is not None:
-            shelf.withdraw(release.half_year, release.version, notice)
+            _agree(releases, shelf)
+            if not (release.path / WITHDRAWN).is_file():
+                shelf.withdraw(release.half_year, release.version, notice)
+                shelf.pull(releases)
+        if (release.path / WITHDRAWN).is_file():
+            notice = _notice(release)
         aside = releases / _STAGING
-        aside.mkdir()
+        aside.mkdir(exist_ok=True)
         for name, content in notice_files(notice).items():
             (aside / name).write_bytes(content)
             (aside / name).chmod(_READ_ONLY)
@@ -151,6 +160,11 @@ def versions(releases: Path, half_year: str) -> list[Release]:
     )
 
 
+def last(releases: Path, half_year: str) -> Release | None:
+    """The last version of a half-year, withdrawn or not."""
+    return next(reversed(versions(releases, half_year)), None)
+
+
 def half_years(releases: Path) -> list[str]:
     """The half-years of which something is published, in their order."""
     return sorted(path.name for path in releases.glob("[0-9][0-9][0-9][0-9]H[12]"))
@@ -181,15 +195,49 @@ def _add(
             fsync_folder(path)
     fsync_folder(copy)
     _must_be_sound(copy, "Publish it again; the disk may be failing")
-    if shelf is not None and not shelf.push(copy):
-        shelf.pull(
-            releases
-        )  # another has published the same candidate just now: its seal is the one that counts
+    if shelf is not None and not shelf.push(copy, _first(releases, release.half_year)):
+        # Another has published the same candidate just now: its seal is the one that counts.
+        shelf.pull(releases)
         return
     release.path.parent.mkdir(exist_ok=True)
     fsync_folder(releases)
     os.rename(copy, release.path)
     fsync_folder(release.path.parent)
+
+
+def _agree(releases: Path, shelf: Shelf) -> None:
+    """Let folder and shelf have the same versions and notices. Where they differ, what the shelf has counts."""
+    try:
+        shelf.pull(releases)
+        there = shelf.published()
+        for half_year in half_years(releases):
+            first = _first(releases, half_year)
+            for release in versions(releases, half_year)[first - 1 :]:
+                is_withdrawn = there.get(half_year, {}).get(release.version)
+                if is_withdrawn is None and not shelf.push(release.path, first):
+                    shelf.pull(releases)  # tells that another has published the same under its own seal
+                elif is_withdrawn is False and release.is_withdrawn:
+                    shelf.withdraw(half_year, release.version, _notice(release))
+    finally:
+        # Also when something is refused: what has come withdrawn must not be read as standing.
+        _point(releases)
+
+
+def _first(releases: Path, half_year: str) -> int:
+    """The version that a shelf begins with: no other host could check those from before releases were sealed."""
+    unsealed = 0
+    for release in versions(releases, half_year):
+        if release.version != unsealed + 1 or any(
+            (release.path / name).exists() for name in (MANIFEST, SIGNATURE)
+        ):
+            break
+        unsealed += 1
+    return unsealed + 1
+
+
+def _notice(release: Release) -> dict[str, Any]:
+    written: dict[str, Any] = read_json(release.path / WITHDRAWN, "Restore this version from a copy.")
+    return written
 
 
 def _point(releases: Path) -> None:

@@ -42,13 +42,16 @@ _REFUSED = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "403"
 
 @dataclass(frozen=True)
 class Pointer:
-    """What the bucket says is published, by half-year; `etag` is None before the first version."""
+    """What the bucket says is published, by half-year; `etag` is None before the first version.
+
+    An entry says version, kind, stage, fingerprint, path, seal, is_withdrawn and notice, the SHA-256 of WITHDRAWN.json.
+    """
 
     half_years: dict[str, Any]
     etag: str | None
 
     def versions(self, half_year: str) -> list[dict[str, Any]]:
-        """{version, path, fingerprint, is_withdrawn} of each, oldest first."""
+        """The entry of each, oldest first."""
         found: list[dict[str, Any]] = self.half_years.get(half_year, {}).get("versions", [])
         return found
 
@@ -83,7 +86,9 @@ class Shelf:
                 for entry in about["versions"]:
                     if entry["path"] != _path(half_year, entry["version"], entry["seal"]):
                         raise ValueError
-                    bool(entry["is_withdrawn"]), str(entry["fingerprint"])
+                    if (entry["notice"] is not None) is not entry["is_withdrawn"]:
+                        raise ValueError
+                    str(entry["fingerprint"])
         except (ValueError, KeyError, TypeError, AttributeError, BadInput):
             raise BadInput(
                 f"{self.address}/{POINTER}: is not what citycheck writes; expected half-years with their versions. "
@@ -91,12 +96,21 @@ class Shelf:
             ) from None
         return Pointer(half_years, found[1])
 
+    def published(self) -> dict[str, dict[int, bool]]:
+        """By half-year, the versions that are there, and whether each is withdrawn."""
+        pointer = self.pointer()
+        return {
+            half_year: {entry["version"]: entry["is_withdrawn"] for entry in pointer.versions(half_year)}
+            for half_year in pointer.half_years
+        }
+
     def pull(self, releases: Path) -> list[Path]:
         """Bring what the bucket has published and the folder lacks; returns the folders that are new.
 
         To be called by the one who holds the lock of the folder. Each version appears by a rename, when it is complete
-        and verifies. Raises `BadInput` when the bucket's files do not, or when the folder holds another version by the
-        same number.
+        and verifies; a notice that differs from the bucket's gives way to it, since two hosts may have withdrawn a version
+        before they shared a bucket. Raises `BadInput` when the bucket's files do not verify, or when the folder holds
+        another version by the same number.
         """
         new = []
         with telling_disk_full(releases):
@@ -112,7 +126,7 @@ class Shelf:
                             f"{target}: is not the version {entry['version']} of {half_year} that {self.address} has "
                             "published. Move it away, and run the task again."
                         )
-                    if entry["is_withdrawn"] and not (target / WITHDRAWN_PAGE).is_file():
+                    if entry["notice"] not in (None, _notice_of(target)):
                         with _staging(releases) as staging:
                             self._bring_notice(entry, target, staging)
         return new
@@ -123,7 +137,7 @@ class Shelf:
             self._download(f"{entry['path']}/{name}", staging / name)
         for name in _listed((staging / MANIFEST).read_bytes()):
             self._download(f"{entry['path']}/{name}", staging / name)
-        about = self._sound(staging)
+        about = self._sound(staging, f"{self.address}/{entry['path']}")
         named = {name: entry.get(name) for name in ("version", "fingerprint")} | {
             "half_year": target.parent.name
         }
@@ -144,41 +158,53 @@ class Shelf:
         fsync_folder(target.parent)
 
     def _bring_notice(self, entry: Mapping[str, Any], target: Path, staging: Path) -> None:
-        """Both files of a notice, if with them the version still verifies; the one that counts first."""
+        """Both files of a notice, if with them the version still verifies, which it does at every moment in between."""
         shutil.copytree(target, staging, copy_function=os.link)
         for name in (WITHDRAWN, WITHDRAWN_PAGE):
             self._download(f"{entry['path']}/{name}", staging / name)
-        self._sound(staging)
+        self._sound(staging, f"{self.address}/{entry['path']}")
+        if _notice_of(staging) != entry["notice"]:
+            raise BadInput(
+                f"{self.address}/{entry['path']}/{WITHDRAWN}: is not what the pointer names. Ask who publishes there."
+            )
+        # One notice without its page is sound; two that differ are not.
+        (target / WITHDRAWN_PAGE).unlink(missing_ok=True)
         for name in (WITHDRAWN, WITHDRAWN_PAGE):
             (staging / name).chmod(_READ_ONLY)
             os.replace(staging / name, target / name)
             fsync_folder(target)
 
-    def _sound(self, folder: Path) -> Mapping[str, Any]:
-        """The manifest of a folder that verifies."""
+    def _sound(self, folder: Path, what: str) -> Mapping[str, Any]:
+        """The manifest of a folder that verifies; `what` is how it is called when it does not."""
         verdict = verify(folder, self.trusted)
+        if self.trusted and verdict.signed_by not in (None, self.trusted):
+            raise BadInput(
+                f"{what}: was signed by the key {verdict.signed_by}, not by the {self.trusted} of this host. Let every host "
+                f"that publishes at {self.address} sign with the same key."
+            )
         if verdict.problems or verdict.manifest is None:
             told = verdict.problems[0] if verdict.problems else "nobody has signed it"
-            raise BadInput(
-                f"{folder}: does not verify: {told}. Restore the files, or ask who publishes at {self.address}."
-            )
+            raise BadInput(f"{what}: does not verify: {told}. Restore the files from a copy.")
         return verdict.manifest
 
     # Writing ---------------------------------------------------------------------------------------------------------
 
-    def push(self, folder: Path) -> bool:
+    def push(self, folder: Path, first: int = 1) -> bool:
         """Publish a sealed version: its files first, then the pointer. What was begun is finished by doing it again.
 
-        Returns False when another publisher was first with the same candidate: what counts is then its seal, to be had by
-        `pull`. Raises `BadInput` when the folder does not verify, or when the number has meanwhile gone to other contents.
+        The number must be the next one, and where the half-year has none yet it is `first`. A version that is withdrawn
+        comes with its notice. Returns False when another publisher was first with the same candidate: what counts is then
+        its seal, to be had by `pull`. Raises `BadInput` when the folder does not verify, or when the number has meanwhile
+        gone to other contents.
         """
-        about = self._sound(folder)
+        about = self._sound(folder, str(folder))
         half_year, version = str(HalfYear.parse(str(about["half_year"]))), int(about["version"])
         seal = _seal_of(folder)
         entry = {name: about[name] for name in ("version", "kind", "stage", "fingerprint")} | {
             "path": _path(half_year, version, seal),
             "seal": seal,
             "is_withdrawn": False,
+            "notice": None,
         }
 
         def added(pointer: Pointer) -> list[dict[str, Any]] | None:
@@ -189,25 +215,25 @@ class Shelf:
                     f"{half_year}: version {version} was published at {self.address} by another in the meantime, with other "
                     "contents. Run the build again from its task `ready`."
                 )
-            last = max((other["version"] for other in others), default=0)
+            last = max((other["version"] for other in others), default=first - 1)
             if not same and version != last + 1:
                 raise BadInput(
-                    f"{half_year}: {self.address} has published {last} version(s), and this one is version {version}. "
-                    "Publish those before it first."
+                    f"{half_year}: the next version at {self.address} is {last + 1}, and this one is version {version}. "
+                    "Put those between into the folder of releases, from a copy or from the host that has them."
                 )
             return None if same else [*others, entry]
 
         if added(self.pointer()) is not None:
             self._must_keep_conditions()
-            # Not the notice of a withdrawal: that is put there by `withdraw`, when the version exists.
             names = sorted(
-                name
-                for path in folder.rglob("*")
-                if path.is_file()
-                and (name := path.relative_to(folder).as_posix()) not in (WITHDRAWN, WITHDRAWN_PAGE)
+                path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
             )
             for name in names:
-                self._create(f"{entry['path']}/{name}", (folder / name).read_bytes())
+                if name not in (WITHDRAWN, WITHDRAWN_PAGE):
+                    self._create(f"{entry['path']}/{name}", (folder / name).read_bytes())
+            if WITHDRAWN in names:
+                notice = json.loads((folder / WITHDRAWN).read_bytes())
+                entry |= {"is_withdrawn": True, "notice": self._leave(notice, entry["path"])}
             self._commit(half_year, added)
         return any(other["seal"] == seal for other in self.pointer().versions(half_year))
 
@@ -219,17 +245,24 @@ class Shelf:
         path = next((e["path"] for e in self.pointer().versions(half_year) if e["version"] == version), None)
         if path is None:
             raise BadInput(f"{half_year}: {self.address} has no version {version}. Push it first.")
-        self._put(f"{path}/{WITHDRAWN}", render(notice), None)
-        first = self._get(f"{path}/{WITHDRAWN}")
-        if first is not None:
-            self._create(f"{path}/{WITHDRAWN_PAGE}", notice_files(json.loads(first[0]))[WITHDRAWN_PAGE])
+        about = {"is_withdrawn": True, "notice": self._leave(notice, path)}
 
         def marked(pointer: Pointer) -> list[dict[str, Any]] | None:
             found = pointer.versions(half_year)
-            changed = [e | {"is_withdrawn": e["is_withdrawn"] or e["version"] == version} for e in found]
+            changed = [e | about if e["version"] == version else e for e in found]
             return None if changed == found else changed
 
         self._commit(half_year, marked)
+
+    def _leave(self, notice: Mapping[str, Any], path: str) -> str:
+        """Put a notice beside the files of a version unless one is there; returns the SHA-256 of the one that is."""
+        name = f"{path}/{WITHDRAWN}"
+        self._put(name, render(notice), None)
+        found = self._get(name)
+        if found is None:
+            raise BadInput(f"{self.address}/{name}: is gone while it was written. Ask who publishes there.")
+        self._create(f"{path}/{WITHDRAWN_PAGE}", notice_files(json.loads(found[0]))[WITHDRAWN_PAGE])
+        return hashlib.sha256(found[0]).hexdigest()
 
     def _commit(self, half_year: str, change: Callable[[Pointer], list[dict[str, Any]] | None]) -> None:
         """Replace the pointer by one with changed versions, unless `change` says that it is so already."""
@@ -432,6 +465,16 @@ def _seal_of(folder: Path) -> str:
     """The SHA-256 of the signature: two publishers of the same candidate have two, since they sign when they publish."""
     try:
         return hashlib.sha256((folder / SIGNATURE).read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
+def _notice_of(folder: Path) -> str | None:
+    """The SHA-256 of a notice that is complete."""
+    if not (folder / WITHDRAWN_PAGE).is_file():
+        return None
+    try:
+        return hashlib.sha256((folder / WITHDRAWN).read_bytes()).hexdigest()
     except OSError:
         return ""
 

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import re
 
-_BLANKS = "\\x00-\\x20\\x7f\u0085\u00a0\u1680\u2000-\u200f\u2028-\u202f\u205f\u2060\u3000\ufeff"
+_BLANKS = (
+    "\\x00-\\x20\\x7f\u0085\u00a0\u00ad\u061c\u1680\u180e"
+    "\u2000-\u200f\u2028-\u202f\u205f\u2060\u2066-\u2069\u3000\ufe0f\ufeff"
+)
 FORMULA = f"^([\\t\\r\\n]|[{_BLANKS}]*[=+@＝＋－＠-])"
 """What is run: also behind blanks, in full width, and what a cell may be split at. Read alike by Python and by RE2."""
 LONG_NUMBER = "^(0[0-9]+|[0-9]{12,})$"

@@ -128,11 +128,15 @@ def verify(folder: Path, trusted: str | Path | None = None) -> Verdict:
         if _SEAL & (bundle.files.keys() | bundle.odd.keys()):
             return _sealed(bundle, expected_key)
         found = _unsealed(bundle, bundle.files.keys() - _LATER)
+        found += [
+            f"{path}: this bundle was never published, so nobody can have withdrawn it"
+            for path in sorted(_LATER & (bundle.files.keys() | bundle.odd.keys()))
+        ]
         if expected_key:
             found.append(
                 f"{MANIFEST}: missing: nobody has signed this bundle, but the key {expected_key} was asked for"
             )
-        return Verdict(folder, tuple(found), notice=_read_json(bundle.read(WITHDRAWN) or b""))
+        return Verdict(folder, tuple(found))
     except OSError as error:
         name = _shown(str(error.filename or folder))
         return Verdict(folder, (f"{name}: cannot be read ({error.strerror})",))
@@ -437,7 +441,9 @@ def _difference(
     size = bytes_ if type(bytes_) is int else size
     is_longer = size is not None and bundle.files[path] != size
     said = f"{_shown(path)}: differs from its SHA-256" + (
-        f" and has {bundle.files[path]:,} bytes instead of {size:,}" if is_longer else ""
+        f" and has {bundle.files[path]:,} byte{'' if bundle.files[path] == 1 else 's'} instead of {size:,}"
+        if is_longer
+        else ""
     )
     data = bundle.read(path)
     try:

@@ -243,12 +243,18 @@ def _cover(
     yield ("版本 Version", about.version.zh, about.version.en)
     yield ("类型 Kind", about.kind.zh, about.kind.en)
     yield ("阶段 Stage", about.stage.zh, about.stage.en)
-    yield ("发布时间 Released", about.released.zh, about.released.en)
+    yield ("公布时间（预告） Announced for", about.released.zh, about.released.en)
     if about.reason:
         yield ("原因 Reason", about.reason.zh, about.reason.en)
     if about.responsible:
         yield ("责任方 Responsible", about.responsible.zh, about.responsible.en)
     yield ("数据截止 Cut-off", *[moment(about.cut_off)] * 2)
+    for date in about.dates:
+        yield (
+            f"发布日程 Calendar {date.half_year}",
+            f"{date.stage.zh}：{date.at.zh}",
+            f"{date.stage.en}: {date.at.en}",
+        )
     yield ("标准版本 Standard", *[str(provenance["standard_version"])] * 2)
     yield ("发布者 Publisher", about.city_name.zh, about.city_name.en)
     if contact := provenance.get("contact"):

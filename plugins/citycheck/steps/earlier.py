@@ -13,9 +13,11 @@ import pyarrow.parquet as pq
 from citycheck import standard
 from citycheck.cities.profile import City
 from citycheck.errors import BadInput
+from citycheck.lake.files import read_json
 from citycheck.lake.store import sha256
 from citycheck.period import HalfYear, utc_naive
 from citycheck.release import publish as releases
+from citycheck.release.manifest import WITHDRAWN
 from citycheck.settings import CityHome, settings
 
 COLUMNS = {
@@ -85,9 +87,20 @@ def recomputed_path(home: CityHome, release: releases.Release, definition: str) 
 
 
 def provenance_of(release: releases.Release) -> dict[str, Any]:
-    """What a release says it was made from."""
-    written: dict[str, Any] = json.loads((release.path / "provenance.json").read_text(encoding="utf-8"))
+    """What a release says it was made from. Raises `BadInput` when it says nothing."""
+    written: dict[str, Any] = read_json(release.path / "provenance.json", "Restore this version from a copy.")
     return written
+
+
+def stage_of(release: releases.Release) -> str:
+    """The stage of a version; one from before there were stages has the cut-off of the first."""
+    return str(provenance_of(release).get("stage", standard.stages()[0]))
+
+
+def notice_of(release: releases.Release) -> dict[str, Any]:
+    """Why a withdrawn version does not stand, and whose error it was."""
+    notice: dict[str, Any] = read_json(release.path / WITHDRAWN, "Restore this version from a copy.")
+    return notice
 
 
 def earlier_releases(home: CityHome, half_year: str) -> list[releases.Release]:

@@ -111,8 +111,9 @@ _SELECTED = {
 
 def _run_dbt(build: Build, part: str, database: Path, begin_with: Path | None = None) -> list[dict[str, Any]]:
     """Build one part of the project into a file of its own, which becomes `database` when all passed."""
-    unfinished = build.home.warehouse / ".building" / f"{build.id}-{os.getpid()}" / database.name
-    for left in unfinished.parents[1].glob(f"{build.id}-*"):
+    named = f"{build.purpose}-{build.id}"
+    unfinished = build.home.warehouse / ".building" / f"{named}-{os.getpid()}" / database.name
+    for left in unfinished.parents[1].glob(f"{named}-*"):
         shutil.rmtree(left, ignore_errors=True)  # what a killed run has left
     unfinished.parent.mkdir(parents=True)
     database.parent.mkdir(parents=True, exist_ok=True)
@@ -293,11 +294,12 @@ def _failure(build: Build, results: list[dict[str, Any]]) -> CitycheckError:
         )
     if not failed:
         return BuildFailed(
-            f"{build.half_year}: dbt did not start. Read {build.dbt_target / 'dbt.log'}, correct the project and clear the task."
+            f"{build.half_year}: dbt did not start. Read {build.dbt_target / 'dbt.log'}, correct the project and clear the run "
+            "from its task `ready`."
         )
     first = failed[0]
     told = " ".join(str(first["message"]).split())[:300]
     return BuildFailed(
         f"{build.half_year}: {len(failed)} of {len(results)} dbt nodes failed, first {first['node']} ({told}). "
-        f"Read {build.dbt_target / 'dbt.log'}, correct the model or the data and clear the task."
+        f"Read {build.dbt_target / 'dbt.log'}, correct the model or the data and clear the run from its task `ready`."
     )

@@ -115,6 +115,11 @@ class Build:
         return self.work / "bundle"
 
     @property
+    def refused(self) -> Path:
+        """A bundle from which something could be computed that it keeps back."""
+        return self.work / "refused"
+
+    @property
     def warnings(self) -> Path:
         """What the gate let pass with a warning; there from when it has passed."""
         return self.work / "warnings.json"
@@ -145,6 +150,15 @@ class Request:
     reason_en: str | None = None
     responsible: str | None = None
 
+    def correcting(self, notice: Mapping[str, str]) -> Request:
+        """The same as a correction of what was withdrawn; what was not said is as the notice says."""
+        return Request(
+            "correction",
+            self.reason_zh or notice["reason_zh"],
+            self.reason_en or notice["reason_en"],
+            self.responsible or notice["responsible"],
+        )
+
 
 def begin(
     city: str,
@@ -158,9 +172,10 @@ def begin(
 ) -> Build:
     """Freeze the inputs of the half-year's next version.
 
-    Raises `NothingToDo` when a run that `is_automatic` comes before the half-year is over, when its current release was
-    made from exactly these inputs, when its final version is out and no correction was asked for, and, for a run that
-    `waits_for_feeds`, when a feed has nothing accepted; otherwise raises what `freeze` does.
+    What follows a version that was withdrawn is its correction, for the reason of the withdrawal unless another is given.
+    Raises `NothingToDo` when a run that `is_automatic` comes before the half-year is over or before the cut-off, when its
+    current release was made from exactly these inputs, when its final version is out and no correction was asked for, and,
+    for a run that `waits_for_feeds`, when a feed has nothing accepted; otherwise raises what `freeze` does.
     """
     if is_automatic and not is_over(city, half_year, now):
         raise NothingToDo(f"{city}: {half_year} is not over; what its feeds have brought so far is kept.")
@@ -169,16 +184,16 @@ def begin(
     asked, about, home = request or Request(), load_city(city), settings().city_home(city)
     shelf.bring_up_to_date(home, lookup)
     calendar.check_appended(about, earlier.announced_rows(home), calendar.rows(about))
-    released = releases.current(home.releases, half_year)
-    published_stage = (
-        None if released is None else str(earlier.provenance_of(released).get("stage", standard.stages()[0]))
-    )
-    plan = calendar.plan(about, half_year, published_stage, asked.kind, now)
+    last = releases.last(home.releases, half_year)
+    if last is not None and last.is_withdrawn:
+        asked = asked.correcting(earlier.notice_of(last))
+    stage = None if last is None else earlier.stage_of(last)
+    plan = calendar.plan(about, half_year, stage, asked.kind, now)
     counts_until = calendar.cut_off(about, half_year, plan.stage)
-    if is_automatic and released is not None and now < counts_until:
+    if is_automatic and now < counts_until:
         raise NothingToDo(
             f"{city} {half_year}: its {plan.stage} version counts what is known by {counts_until:%Y-%m-%d %H:%M}; what has come "
-            "is kept until then."
+            "is kept, and the DAG release_calendar starts the run then."
         )
     recompute.bring_up_to_date(city, half_year)
     try:
@@ -249,17 +264,22 @@ def freeze(
     _check_versions(about, home, period, stage, found.manifests)
     provenance = _provenance(about, home, period, stage, found)
     if purpose == "rebuild" and recorded is not None:
-        publication, changes = Publication.from_json(recorded["publication"]), recorded["calendar"]
+        publication = Publication.from_json(recorded["publication"])
+        told = {"calendar": recorded["calendar"], "dates": recorded["dates"]}
+        if provenance["code_sha256"] == recorded["code_sha256"]:
+            provenance["code_commit"] = recorded["code_commit"]
     else:
         publication = _publication(home, half_year, kind, stage, release_at, request or Request())
-        changes = calendar.rows(about)
-    written = json.dumps(provenance, ensure_ascii=False, sort_keys=True)
+        told = {"calendar": calendar.rows(about), "dates": _dates(about, period)}
+    # Which commit the code lies in changes nothing of what is built: its hash is named, too.
+    named = {name: value for name, value in provenance.items() if name != "code_commit"}
+    written = json.dumps(named, ensure_ascii=False, sort_keys=True)
     build = Build(city, half_year, hashlib.sha256(written.encode()).hexdigest()[:16], purpose)
     build.work.mkdir(parents=True, exist_ok=True)
     written_down = {
         "provenance": provenance,
         "publication": publication.as_json(),
-        "calendar": changes,
+        **told,
         "files": _input_files(about, home, build, found),
     }
     write_json(build.inputs, written_down)
@@ -282,16 +302,23 @@ def frozen(build: Build) -> dict[str, Any]:
             f"{build.half_year}: the inputs of build {build.id} are not written down. Run the task `ready` first."
         )
     written: dict[str, Any] = json.loads(build.inputs.read_text(encoding="utf-8"))
-    about, provenance = load_city(build.city), written["provenance"]
-    if (provenance["profile_sha256"], provenance["city_indicators_sha256"]) != (
-        about.fingerprint(),
-        about.packs.fingerprint(),
-    ):
+    today, provenance = _what_builds(load_city(build.city)), written["provenance"]
+    if today != {name: provenance[name] for name in today}:
         raise BadInput(
-            f"{build.city}: the profile or an indicator has changed since build {build.id} was begun; half of it would be of "
-            "the old one. Clear the run from its task `ready`."
+            f"{build.city}: the code, the standard, the profile or an indicator has changed since build {build.id} was begun; "
+            "half of it would be of the old one. Clear the run from its task `ready`."
         )
     return written
+
+
+def _what_builds(about: City) -> dict[str, Any]:
+    """What turns accepted rows into marts, by hash."""
+    return {
+        "standard_sha256": earlier.standard_fingerprints(),
+        "code_sha256": code_sha256(settings().project, about.profile.city),
+        "profile_sha256": about.fingerprint(),
+        "city_indicators_sha256": about.packs.fingerprint(),
+    }
 
 
 def moments(build: Build) -> dict[str, datetime]:
@@ -321,6 +348,14 @@ def _found_then(home: CityHome, period: HalfYear, recorded: Mapping[str, Any]) -
     previous = recorded.get("previous_release")
     for release in recorded.get("earlier_releases", []):
         earlier.published(home, release)
+        ratios = home.root / release["ratios"]
+        if release["is_recomputed"] and not (
+            ratios.is_file() and store.sha256(ratios) == release["ratios_sha256"]
+        ):
+            raise BadInput(
+                f"{ratios}: is not the table by which {release['half_year']} was compared; it cannot be built again. Restore "
+                "recomputed/ from a copy."
+            )
     return _Found(
         [_recorded(home, entry) for entry in inputs if entry["half_year"] == str(period)],
         [_recorded(home, entry) for entry in inputs if entry["half_year"] != str(period)],
@@ -393,19 +428,11 @@ def _publication(
     home: CityHome, half_year: str, kind: Kind | None, stage: str, release_at: str | None, request: Request
 ) -> Publication:
     """What the build is to become: the next version of its half-year."""
-    out = [
-        Published(release.half_year, release.version, release.fingerprint, release.is_withdrawn)
-        for name in releases.half_years(home.releases)
-        if name <= half_year
-        for release in releases.versions(home.releases, name)
-    ]
-    supersedes, before = (
-        None if found is None else Published(found.half_year, found.version, found.fingerprint)
-        for found in (
-            releases.current(home.releases, half_year),
-            releases.current(home.releases, str(HalfYear.parse(half_year).previous)),
-        )
-    )
+    out = published_before(home, half_year)
+    of_this = [version for version in out if version.half_year == half_year]
+    before = [version for version in out if version.half_year == str(HalfYear.parse(half_year).previous)]
+    supersedes = of_this[-1] if of_this else None
+    standing = [version for version in before + of_this if not version.is_withdrawn]
     publication = Publication(
         half_year,
         releases.next_version(home.releases, half_year),
@@ -416,11 +443,35 @@ def _publication(
         request.reason_en,
         request.responsible,
         supersedes,
-        supersedes or before,
+        standing[-1] if standing else None,
         tuple(out),
     )
     publication.check()
     return publication
+
+
+def published_before(home: CityHome, half_year: str) -> list[Published]:
+    """Every version of this and earlier half-years that is out now, oldest first: what a candidate is compared with."""
+    return [
+        Published(release.half_year, release.version, release.fingerprint, release.is_withdrawn)
+        for name in releases.half_years(home.releases)
+        if name <= half_year
+        for release in releases.versions(home.releases, name)
+    ]
+
+
+def _dates(about: City, period: HalfYear) -> list[dict[str, Any]]:
+    """When this half-year's stages are announced for, and the first of the next: for readers."""
+    announced = calendar.entries(about, str(period)) + calendar.entries(about, str(period.next))[:1]
+    return [
+        {
+            "half_year": entry.half_year,
+            "stage": entry.stage,
+            "release_at": entry.release_at.isoformat(),
+            "is_changed": entry.is_changed,
+        }
+        for entry in announced
+    ]
 
 
 def _recorded(home: CityHome, recorded: dict[str, Any]) -> dict[str, Any]:
@@ -572,13 +623,10 @@ def _provenance(about: City, home: CityHome, period: HalfYear, stage: str, found
         "stage": stage,
         "cut_off": cut_off.isoformat(),
         "standard_version": standard.version(),
-        "standard_sha256": earlier.standard_fingerprints(),
+        **_what_builds(about),
         "code_version": __version__,
         "code_commit": _commit(),
-        "code_sha256": code_sha256(settings().project, profile.city),
-        "profile_sha256": about.fingerprint(),
         "city_indicators": about.packs.codes,
-        "city_indicators_sha256": about.packs.fingerprint(),
         "sources": [
             {"name": name, "title": s.title, "licence": s.licence}
             for name, s in sorted(profile.sources.items())

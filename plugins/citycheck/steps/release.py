@@ -6,7 +6,6 @@ nothing else is published under it. What was published is never changed.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -15,19 +14,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from citycheck import __version__, connections
+from citycheck import connections
+from citycheck.cities.profile import load_city
 from citycheck.connections import Lookup
-from citycheck.errors import BadInput, NotReady
+from citycheck.errors import BadInput, NothingToDo, NotReady
 from citycheck.lake.files import read_json, telling_disk_full, write_json
 from citycheck.lake.landing import exclusive
+from citycheck.release import calendar
 from citycheck.release import publish as releases
 from citycheck.release.checksums import SHA256SUMS, sha256
 from citycheck.release.manifest import seal, sign_notice
 from citycheck.release.publication import Decision, Publication
 from citycheck.settings import CityHome, settings
-from citycheck.steps import earlier, index, keys
+from citycheck.steps import earlier, index, inputs, keys, shelf
 from citycheck.steps.index import Build
-from citycheck.steps.shelf import shelf_of
 
 
 def stage(build: Build) -> dict[str, Any]:
@@ -40,30 +40,37 @@ def stage(build: Build) -> dict[str, Any]:
     from citycheck.release import candidate
     from citycheck.release.bundle import stage as write_bundle
 
-    inputs = index.frozen(build)
-    publication = Publication.from_json(inputs["publication"])
+    made_of = index.frozen(build)
+    publication = Publication.from_json(made_of["publication"])
     if not build.warnings.is_file():
         raise NotReady(
             f"{build.half_year}: build {build.id} has not passed the gate. Run the task `gate` first."
         )
     warnings = read_json(build.warnings, "Run the task `gate` again.")
     before = publication.supersedes and earlier.published(build.home, publication.supersedes.as_json())
-    shutil.rmtree(build.staged, ignore_errors=True)
-    with telling_disk_full(build.staged):
+    with exclusive(build.work / ".lock"), telling_disk_full(build.staged):
+        shutil.rmtree(build.staged, ignore_errors=True)
         write_bundle(
             build.database,
             build.dbt_target / "manifest.json",
             build.staged,
             {
-                **inputs["provenance"],
+                **made_of["provenance"],
                 "build": build.id,
-                "publication": inputs["publication"],
-                "calendar": inputs["calendar"],
+                "publication": made_of["publication"],
+                "calendar": made_of["calendar"],
+                "dates": made_of["dates"],
                 "gate_warnings": warnings,
             },
             before=before.path if before else None,
         )
-    audit.check([build.staged, *_controlled(build.home, publication)])
+    try:
+        audit.check([build.staged, *_controlled(build.home, publication)])
+    except BadInput:
+        # To be looked into, but no candidate: nobody is asked about it.
+        shutil.rmtree(build.refused, ignore_errors=True)
+        os.rename(build.staged, build.refused)
+        raise
     shown = candidate.summary(
         build.staged,
         before=before.path if before else None,
@@ -123,11 +130,9 @@ def decision_of(build: Build) -> Decision | None:
 def publish(build: Build, now: datetime, lookup: Lookup = connections.from_environment) -> releases.Release:
     """Publish the candidate that a person has approved, and let the warehouse's pointer follow. The same is published once.
 
-    Raises `BadInput` when nobody has approved exactly what is staged, or when another version has come in between, and
-    `NotReady` before its announced time.
+    Raises `BadInput` when nobody has approved exactly what is staged, or when another version has come in between,
+    `NothingToDo` when the current version was made from the same inputs, and `NotReady` before its announced time.
     """
-    inputs = json.loads(build.inputs.read_text(encoding="utf-8"))
-    publication = Publication.from_json(inputs["publication"])
     decision = decision_of(build)
     if decision is None or not decision.is_approved:
         said = "nobody has decided on" if decision is None else f"{decision.decided_by} has rejected"
@@ -135,25 +140,36 @@ def publish(build: Build, now: datetime, lookup: Lookup = connections.from_envir
             f"{build.half_year}: {said} what is staged of build {build.id}; nothing is published without an approval. "
             "Have an assigned user approve it."
         )
+    # What was approved, not what another run has written down since.
+    provenance = read_json(build.staged / "provenance.json", "Run the task `stage` again, and ask again.")
+    publication = Publication.from_json(provenance["publication"])
+    standing = releases.current(build.home.releases, build.half_year)
+    if standing is not None and standing.fingerprint != decision.candidate and index.is_released(build):
+        raise NothingToDo(
+            f"{build.half_year}: version {standing.version} was made from exactly these inputs; nothing is published twice."
+        )
     if not publication.may_be_out(now):
         raise NotReady(
             f"{build.half_year}: version {publication.version} is announced for {publication.release_at}; it is not published "
             "before. Run the task again then."
         )
+    if publication.release_at is not None:
+        _must_be_announced(build, publication)
     key = keys.signing_key(lookup)
 
     def finish(copy: Path) -> None:
+        _must_be_compared(build, publication)
         seal(
             copy,
             publication=publication,
             decision=decision,
             published_at=now,
             key=key,
-            provenance=inputs["provenance"],
+            provenance=provenance,
             code={
-                "version": __version__,
-                "commit": inputs["provenance"]["code_commit"],
-                "sha256": inputs["provenance"]["code_sha256"],
+                "version": provenance["code_version"],
+                "commit": provenance["code_commit"],
+                "sha256": provenance["code_sha256"],
             },
         )
 
@@ -163,10 +179,17 @@ def publish(build: Build, now: datetime, lookup: Lookup = connections.from_envir
         build.half_year,
         version=publication.version,
         seal=finish,
-        shelf=shelf_of(build.home, lookup),
+        shelf=shelf.shelf_of(build.home, lookup),
     )
-    _point_warehouse(build)
+    _point_warehouse(build.home, build.half_year)
     return release
+
+
+def due_at(build: Build) -> datetime | None:
+    """When the staged candidate may be out, as the calendar says now; None at once."""
+    provenance = read_json(build.staged / "provenance.json", "Run the task `stage` first.")
+    publication = Publication.from_json(provenance["publication"])
+    return None if publication.release_at is None else _announced(build, publication)
 
 
 def withdraw(
@@ -185,6 +208,7 @@ def withdraw(
     Raises `BadInput` when there is no such version, or when the reason or who is responsible is missing.
     """
     home = settings().city_home(city)
+    shelf.bring_up_to_date(home, lookup)
     release = _version(home, half_year, version)
     said = {"reason_zh": reason_zh, "reason_en": reason_en, "responsible": responsible}
     if lacking := [name for name, text in said.items() if not text.strip()]:
@@ -208,7 +232,9 @@ def withdraw(
         release.fingerprint,
         key,
     )
-    return releases.withdraw(home.releases, release, notice, shelf_of(home, lookup))
+    withdrawn = releases.withdraw(home.releases, release, notice, shelf.shelf_of(home, lookup))
+    _point_warehouse(home, half_year)
+    return withdrawn
 
 
 @dataclass(frozen=True)
@@ -249,7 +275,16 @@ def rebuild(city: str, half_year: str, version: int) -> Rebuilt:
     today = index.frozen(build)["provenance"]
     causes = [
         f"{name}: {recorded.get(name)} then, {today[name]} now"
-        for name in ("code_sha256", "profile_sha256", "city_indicators_sha256", "standard_sha256", "cut_off")
+        for name in (
+            "code_version",
+            "code_sha256",
+            "profile_sha256",
+            "city_indicators_sha256",
+            "standard_sha256",
+            "cut_off",
+            "sources",
+            "known_gaps",
+        )
         if recorded.get(name) != today[name]
     ]
     return Rebuilt(release, build.staged, len(names), tuple(differing), tuple(causes))
@@ -294,7 +329,8 @@ def _controlled(home: CityHome, publication: Publication) -> list[Path]:
 
 
 def _decisions(build: Build) -> list[Mapping[str, Any]]:
-    return list(json.loads(build.decisions.read_text(encoding="utf-8"))) if build.decisions.is_file() else []
+    remedy = "Move it away, and have the candidate decided again."
+    return list(read_json(build.decisions, remedy)) if build.decisions.is_file() else []
 
 
 def _fingerprint(build: Build) -> str:
@@ -304,11 +340,44 @@ def _fingerprint(build: Build) -> str:
     return sha256(sums)
 
 
-def _point_warehouse(build: Build) -> None:
-    link = build.home.warehouse / f"{build.half_year}.duckdb"
+def _announced(build: Build, publication: Publication) -> datetime:
+    """What the calendar says now of the stage of a candidate."""
+    entries = calendar.entries(load_city(build.city), publication.half_year)
+    return next(entry.release_at for entry in entries if entry.stage == publication.stage)
+
+
+def _must_be_announced(build: Build, publication: Publication) -> None:
+    """Raise when the date was moved after the candidate was staged: it tells the old one."""
+    announced = _announced(build, publication)
+    if announced.isoformat() != publication.release_at:
+        raise BadInput(
+            f"{build.half_year}: the candidate says that it is released at {publication.release_at}, and the calendar says "
+            f"{announced.isoformat()} by now. Run the build again from its task `ready`."
+        )
+
+
+def _must_be_compared(build: Build, publication: Publication) -> None:
+    """Raise when a version was published or withdrawn that the candidate was not compared with."""
+    if tuple(inputs.published_before(build.home, build.half_year)) != publication.earlier:
+        raise BadInput(
+            f"{build.half_year}: since build {build.id} was begun, a version was published or withdrawn that it knows not of. "
+            "Run the build again from its task `ready`."
+        )
+
+
+def _point_warehouse(home: CityHome, half_year: str) -> None:
+    """Let the warehouse's pointer name the build of the version that stands; gone when none does, or its build is."""
+    link = home.warehouse / f"{half_year}.duckdb"
+    standing = releases.current(home.releases, half_year)
+    build = (
+        Build(home.root.name, half_year, str(earlier.provenance_of(standing)["build"])) if standing else None
+    )
+    if build is None or not build.database.is_file():
+        link.unlink(missing_ok=True)
+        return
     temporary = link.with_name(f".{link.name}.{os.getpid()}.tmp")
     temporary.unlink(missing_ok=True)
-    temporary.symlink_to(build.database.relative_to(build.home.warehouse))
+    temporary.symlink_to(build.database.relative_to(home.warehouse))
     os.replace(temporary, link)
 
 

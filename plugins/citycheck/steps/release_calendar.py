@@ -178,7 +178,7 @@ def _missing(about: City, home: CityHome, half_year: str, now: datetime) -> list
     """Of the stages that are neither out nor approved: the last that is overdue, and those whose date is near."""
     order = standard.stages()
     out = releases.current(home.releases, half_year)
-    reached = [order.index(earlier.provenance_of(out).get("stage", order[0]))] if out else []
+    reached = [order.index(earlier.stage_of(out))] if out else []
     next_one = _candidate(about.profile.city, home, half_year)
     if next_one is not None and next_one.is_approved:
         reached.append(order.index(next_one.stage))
@@ -193,6 +193,30 @@ def _missing(about: City, home: CityHome, half_year: str, now: datetime) -> list
         for entry in missing
         if entry not in late[:-1]
     ]
+
+
+def to_start(city: str, now: datetime) -> list[dict[str, str]]:
+    """The runs of the index whose time has come: a cut-off has passed, and that version has no candidate yet.
+
+    One that was rejected, or that waits, is not made again by itself.
+    """
+    about, home = load_city(city), settings().city_home(city)
+    this = HalfYear.containing(now, about.profile.zone)
+    runs = []
+    for half_year in (this.previous.previous, this.previous):
+        if not about.profile.covers(half_year):
+            continue
+        last = releases.last(home.releases, str(half_year))
+        reached = -1 if last is None else standard.stages().index(earlier.stage_of(last))
+        due = [
+            entry.stage
+            for entry in calendar.entries(about, str(half_year))[reached + 1 :]
+            if entry.cut_off <= now
+        ]
+        following = _candidate(city, home, str(half_year))
+        if due and (following is None or following.stage != due[-1]):
+            runs.append({"city": city, "half_year": str(half_year), "stage": due[-1]})
+    return runs
 
 
 def _closeness(release_at: datetime, now: datetime) -> State:

@@ -26,7 +26,7 @@ def shelf_of(home: CityHome, lookup: Lookup = connections.from_environment) -> r
 
 
 def bring_up_to_date(home: CityHome, lookup: Lookup = connections.from_environment) -> None:
-    """Bring the local folder of releases to what the bucket has published."""
+    """Let the local folder of releases and the bucket have the same, where there is a bucket."""
     shelf = shelf_of(home, lookup)
     if shelf is not None:
         releases.refresh(home.releases, shelf)

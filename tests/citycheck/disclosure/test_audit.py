@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import duckdb
@@ -11,6 +11,7 @@ import yaml
 
 from citycheck.disclosure import audit
 from citycheck.disclosure.suppress import suppress
+from citycheck.disclosure.system import Table
 from citycheck.disclosure.tables import Limits, Sums, primary, table
 from citycheck.errors import BadInput
 from citycheck.release.bundle import GEOMETRY, TABLES
@@ -22,18 +23,24 @@ AREAS = {
     "city": {f"C{n}": "X" for n in range(1, 7)},
 }
 COUNTS = {"C1": (12, 80), "C2": (45, 50), "C3": (60, 62), "C4": (40, 44), "C5": (70, 41), "C6": (52, 55)}
-OF = table(
-    ("survey_satisfaction", "satisfaction_gov"),
-    AREAS,
-    {"sex": ["sex_f", "sex_m"]},
-    {
-        (community, group): Sums(count, count, (count // 2,))
-        for community, (women, men) in COUNTS.items()
-        for group, count in (("sex_f", women), ("sex_m", men), ("all", women + men))
-    },
-    1,
-    Limits(30, 10, 5, 0.1),
-)
+
+
+def surveyed(counts: Mapping[str, tuple[int, int]]) -> Table:
+    return table(
+        ("survey_satisfaction", "satisfaction_gov"),
+        AREAS,
+        {"sex": ["sex_f", "sex_m"]},
+        {
+            (community, group): Sums(count, count, (count // 2,))
+            for community, (women, men) in counts.items()
+            for group, count in (("sex_f", women), ("sex_m", men), ("all", women + men))
+        },
+        1,
+        Limits(30, 10, 5, 0.1),
+    )
+
+
+OF = surveyed(COUNTS)
 SUPPRESSED = frozenset(
     (area, group)
     for (_, area, group), reason in zip(OF.cells, suppress(OF, primary(OF, 30)), strict=True)
@@ -45,7 +52,12 @@ Bundle = Callable[..., Path]
 @pytest.fixture
 def bundle(tmp_path: Path) -> Bundle:
     def publish(
-        name: str = "1", hidden: Collection[tuple[str, str]] = SUPPRESSED, indexed: Collection[str] = ()
+        name: str = "1",
+        hidden: Collection[tuple[str, str]] = SUPPRESSED,
+        indexed: Collection[str] = (),
+        words: Callable[[int], tuple[str, str]] = lambda count: ("withheld", "C"),
+        reason: str = "withheld",
+        of: Table = OF,
     ) -> Path:
         folder = tmp_path / name
         (folder / "tables").mkdir(parents=True)
@@ -60,17 +72,33 @@ def bundle(tmp_path: Path) -> Bundle:
             cell = "area_level text, area_id text, "
             write(
                 "survey_satisfaction",
-                cell + "question_code text, group_code text, suppression text, respondents bigint",
+                cell
+                + "question_code text, group_code text, suppression text, conf_status text, respondents bigint",
                 [
                     (level, area, "satisfaction_gov", group)
-                    + (("primary", None) if (area, group) in hidden else (None, 5 * round(count / 5)))
-                    for (level, area, group), count in zip(OF.cells, OF.counts.values, strict=True)
+                    + (
+                        (*words(int(count)), None)
+                        if (area, group) in hidden
+                        else (None, "F", 5 * round(count / 5))
+                    )
+                    for (level, area, group), count in zip(of.cells, of.counts.values, strict=True)
                 ],
             )
-            need = "need_code text, suppression text, respondents bigint, choice_suppression text, choosing_respondents bigint"
+            need = (
+                "need_code text, suppression text, conf_status text, respondents bigint, "
+                "choice_suppression text, choosing_respondents bigint"
+            )
             write("survey_needs", cell + need, [])
-            write("survey_portrait", cell + "characteristic text, suppression text, respondents bigint", [])
-            write("repair_statistics", cell + "category_code text, suppression text, ratings bigint", [])
+            write(
+                "survey_portrait",
+                cell + "characteristic text, suppression text, conf_status text, respondents bigint",
+                [],
+            )
+            write(
+                "repair_statistics",
+                cell + "category_code text, suppression text, conf_status text, ratings bigint",
+                [],
+            )
             write(
                 "areas",
                 cell + "street_id text, county_id text",
@@ -80,9 +108,16 @@ def bundle(tmp_path: Path) -> Bundle:
             areas = {(level, area) for level, of in AREAS.items() for area in of.values()}
             write(
                 "indicators",
-                "indicator_code text, " + cell + "conf_status text, numerator double, denominator double",
+                "indicator_code text, "
+                + cell
+                + "conf_status text, missing_reason text, numerator double, denominator double",
                 [
-                    ("GOV-7", level, area, *(("A", None, None) if area in indexed else ("F", 50.0, 100.0)))
+                    (
+                        "GOV-7",
+                        level,
+                        area,
+                        *(("C", reason, None, None) if area in indexed else ("F", None, 50.0, 100.0)),
+                    )
                     for level, area in sorted(areas)
                 ],
             )
@@ -97,7 +132,7 @@ def test_a_suppressed_bundle_holds(bundle: Bundle) -> None:
     assert finding.hidden == len(SUPPRESSED) + 2
     assert finding.recovered == ()
     assert finding.narrowest >= 5
-    [line] = audit.run([folder])
+    [line] = audit.told([finding])
     assert line.startswith("1: 40 cells, 6 kept back, ")
     assert " 0 recovered; possible counts of each hidden cell: at least " in line
     audit.check([folder])
@@ -114,11 +149,50 @@ def test_a_suppressed_bundle_holds(bundle: Bundle) -> None:
 )
 def test_what_can_be_computed_is_found(bundle: Bundle, hidden: list[tuple[str, str]], said: str) -> None:
     folder = bundle(hidden=hidden)
-    lines = audit.run([folder])
+    lines = audit.told(audit.attacks([folder]))
     assert f"{len(hidden)} recovered" in lines[0]
     assert f"  recovered: survey_satisfaction satisfaction_gov, {said}" in lines
     with pytest.raises(BadInput, match=r"1: \d figures that are kept back can be computed .* keep back more"):
         audit.check([folder])
+
+
+FEW = surveyed(COUNTS | {"C1": (29, 80), "C2": (29, 50)})
+SQUARE = [(community, group) for community in ("C1", "C2") for group in ("sex_f", "sex_m")]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        lambda count: ("primary" if count < 30 else "complementary", "C"),
+        lambda count: ("withheld", "A" if count < 30 else "D"),
+    ],
+    ids=["by_its_word", "by_its_code"],
+)
+def test_which_cell_is_small_must_not_be_told(
+    bundle: Bundle, words: Callable[[int], tuple[str, str]]
+) -> None:
+    """29 women in C1 and in C2 are 60 together, give or take 5: who knows that each is at most 29 knows both."""
+    [silent] = audit.attacks([bundle("silent", SQUARE, of=FEW)])
+    assert silent.recovered == () and silent.narrowest >= 5
+    [telling] = audit.attacks([bundle("telling", SQUARE, of=FEW, words=words)])
+    assert telling.recovered == (
+        "survey_satisfaction satisfaction_gov, community C1 sex_f: between 26 and 29 people",
+        "survey_satisfaction satisfaction_gov, community C2 sex_f: between 26 and 29 people",
+    )
+
+
+def test_the_reasons_of_the_index_must_not_tell_either(bundle: Bundle) -> None:
+    hidden = [(area, group) for area in ("C1", "C2") for group in ("all", "sex_f", "sex_m")]
+    few = surveyed(COUNTS | {"C1": (14, 15), "C2": (14, 15)})
+    [silent] = audit.attacks([bundle("silent", hidden, ["C1", "C2"], of=few)])
+    assert silent.recovered == ()
+    [telling] = audit.attacks(
+        [bundle("telling", hidden, ["C1", "C2"], of=few, reason="sample_below_minimum")]
+    )
+    assert telling.recovered == (
+        "survey_satisfaction satisfaction_gov, community C1 all: between 26 and 29 people",
+        "survey_satisfaction satisfaction_gov, community C2 all: between 26 and 29 people",
+    )
 
 
 def test_the_index_alone_gives_a_lone_community_away(bundle: Bundle) -> None:
@@ -150,13 +224,13 @@ def test_two_versions_that_hold_alone_and_not_together(bundle: Bundle) -> None:
 def test_a_folder_that_says_nothing_of_suppression(tmp_path: Path) -> None:
     (tmp_path / "tables").mkdir()
     with pytest.raises(BadInput, match=r"survey_satisfaction\.parquet: a published version holds this table"):
-        audit.run([tmp_path])
+        audit.attacks([tmp_path])
     with duckdb.connect() as connection:
         connection.execute(
             f"copy (select 1 as respondents) to '{tmp_path / 'tables' / 'survey_satisfaction'}.parquet'"
         )
     with pytest.raises(BadInput, match="it does not say what is kept back"):
-        audit.run([tmp_path])
+        audit.attacks([tmp_path])
 
 
 PLACES = {

@@ -122,7 +122,7 @@ MARTS = {
         ["area_level", "area_id", "category_code"],
     ),
     "survey_satisfaction": (
-        f"{_AREA}, question_code varchar, top2_pct double, is_suppressed boolean",
+        f"{_AREA}, question_code varchar, top2_pct double, is_suppressed boolean, conf_status varchar",
         ["area_level", "area_id", "question_code"],
     ),
     "data_gaps": (
@@ -206,6 +206,15 @@ def build(folder: Path, *, has_survey: bool = True) -> Build:
         "publication": Publication(
             "2026H1", 1, "initial", "preliminary", "2026-07-16T09:30:00+08:00"
         ).as_json(),
+        "dates": [
+            {"half_year": half_year, "stage": stage, "release_at": at, "is_changed": is_changed}
+            for half_year, stage, at, is_changed in (
+                ("2026H1", "preliminary", "2026-07-16T09:30:00+08:00", False),
+                ("2026H1", "verified", "2026-08-20T10:00:00+08:00", True),
+                ("2026H1", "final", "2026-12-28T09:30:00+08:00", False),
+                ("2026H2", "preliminary", "2027-01-16T09:30:00+08:00", False),
+            )
+        ],
     }
     return Build(database, manifest, provenance)
 
@@ -290,8 +299,8 @@ def _fill_marts(connection: Any, has_survey: bool) -> None:
         )
         if has_survey:
             connection.execute(
-                "insert into marts.survey_satisfaction values ('county', ?, 'satisfaction_gov', 71.25, false), "
-                "('street', ?, 'satisfaction_gov', null, true)",
+                "insert into marts.survey_satisfaction values ('county', ?, 'satisfaction_gov', 71.25, false, 'F'), "
+                "('street', ?, 'satisfaction_gov', null, true, 'C')",
                 [county_id, f"S{county}"],
             )
         connection.execute(

@@ -15,7 +15,8 @@ from citycheck import standard
 from citycheck.cities.profile import City
 from citycheck.errors import BadInput, NothingToDo
 from citycheck.release import calendar
-from citycheck.release.calendar import COLUMNS, FILE, Plan
+from citycheck.release.calendar import COLUMNS, Plan
+from citycheck.release.publication import RELEASE_CALENDAR
 from citycheck.settings import settings
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -35,7 +36,9 @@ def city(tmp_path: Path) -> City:
 
 
 def write(city: City, *rows: str) -> City:
-    (city.folder / FILE).write_text("\n".join([",".join(COLUMNS), *rows]) + "\n", encoding="utf-8")
+    (city.folder / RELEASE_CALENDAR).write_text(
+        "\n".join([",".join(COLUMNS), *rows]) + "\n", encoding="utf-8"
+    )
     return city
 
 
@@ -126,7 +129,7 @@ def test_a_wrong_change_is_told_with_file_and_row(city, defect):
     with pytest.raises(BadInput) as error:
         calendar.entries(write(city, GOOD.replace(old, new, 1)), "2025H1")
     assert told in str(error.value)
-    assert str(city.folder / FILE) in str(error.value)
+    assert str(city.folder / RELEASE_CALENDAR) in str(error.value)
 
 
 def test_the_moment_of_the_cut_off_is_allowed_and_rows_stand_in_the_order_of_announcement(city):
@@ -149,13 +152,13 @@ def test_two_stages_move_when_the_later_one_goes_first(city):
 
 
 def test_a_file_that_is_no_calendar_is_told(city):
-    (city.folder / FILE).write_text("half_year,when\n2026H1,soon\n")
+    (city.folder / RELEASE_CALENDAR).write_text("half_year,when\n2026H1,soon\n")
     with pytest.raises(BadInput, match="its columns are half_year, when; expected half_year, stage_code"):
         calendar.rows(city)
-    (city.folder / FILE).write_bytes(f"{','.join(COLUMNS)}\n{GOOD}\n".encode("gbk"))
+    (city.folder / RELEASE_CALENDAR).write_bytes(f"{','.join(COLUMNS)}\n{GOOD}\n".encode("gbk"))
     with pytest.raises(BadInput, match="is not UTF-8 text"):
         calendar.rows(city)
-    (city.folder / FILE).write_text("")
+    (city.folder / RELEASE_CALENDAR).write_text("")
     with pytest.raises(BadInput, match="its columns are missing"):
         calendar.rows(city)
 

@@ -51,7 +51,7 @@ def test_series_dataset_and_publisher(catalog):
     assert dataset["dcat:version"] == "1" and "dcat:previousVersion" not in dataset
     assert dataset["dcat:prev"] == {"@id": "../../2025H2/3/"}
     assert dataset["dct:temporal"]["dcat:startDate"]["@value"] == "2026-01-01T00:00:00+08:00"
-    assert dataset["dct:issued"]["@value"] == "2026-07-16T09:30:00+08:00"
+    assert dataset["dct:available"]["@value"] == "2026-07-16T09:30:00+08:00"
     assert dataset["dct:spatial"]["dcat:bbox"]["@value"].startswith(
         "POLYGON((118.830000 28.900000, 118.890000"
     )
@@ -62,7 +62,7 @@ def test_a_correction_names_the_version_before(full_build, corrected, tmp_path):
     dataset = node(json.loads((folder / "catalog.jsonld").read_text(encoding="utf-8")), "dcat:Dataset")
     assert dataset["dcat:version"] == "2" and dataset["dcat:previousVersion"] == {"@id": "../1/"}
     assert dataset["adms:versionNotes"][1]["@value"] == "A <b>facility</b> was counted twice."
-    assert "dct:issued" not in dataset, "when it is approved is not known yet"
+    assert "dct:available" not in dataset, "when it is approved is not known yet"
 
 
 def test_every_file_is_a_distribution_with_its_checksum(catalog, bundle_folder):

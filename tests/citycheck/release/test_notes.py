@@ -29,6 +29,22 @@ def test_a_first_release_says_so(bundle_folder):
     assert "Synthetic data." in text
 
 
+def test_the_announced_dates_are_told_in_both_languages(full_build, tmp_path):
+    zh, en = notes_of(full_build, full_build.provenance, tmp_path / "1")
+    assert (
+        "- 2026H1 核实：2026-08-20 10:00 UTC+08:00（已改期）\n- 2026H1 最终：2026-12-28 09:30 UTC+08:00\n"
+        in zh
+    )
+    assert "- 2026H1 verified: 2026-08-20 10:00 UTC+08:00 (changed)\n" in en
+    assert "- 2026H2 preliminary: 2027-01-16 09:30 UTC+08:00\n\n## Warnings" in en
+
+
+def test_without_announced_dates_there_is_no_calendar(full_build, tmp_path):
+    del full_build.provenance["dates"]
+    zh, en = notes_of(full_build, full_build.provenance, tmp_path / "1")
+    assert "发布日程" not in zh and "calendar" not in en
+
+
 def test_a_correction_tells_reason_and_what_moved(full_build, corrected, bundle_folder, tmp_path):
     with connect(full_build.database) as connection:
         connection.execute("update marts.index_scores set index_score = 63.04, rank = 1 where area_id = 'C1'")
@@ -99,20 +115,20 @@ def test_notes_do_not_hang_on_the_folder_of_the_version_before(
     assert str(tmp_path) not in json.dumps(provenance)
 
 
-def test_both_kinds_of_suppression_are_counted(full_build, tmp_path):
+def test_what_is_kept_back_one_by_one_is_counted_one_by_one(full_build, tmp_path):
     with connect(full_build.database) as connection:
         connection.execute("alter table marts.survey_needs add column choice_suppression varchar")
         connection.execute(
             "insert into marts.survey_needs select 'street', 'S' || n, 'N01', "
-            "case when n < 3 then 'primary' when n < 4 then 'complementary' end from range(9) as t(n)"
+            "case when n < 4 then 'withheld' end from range(9) as t(n)"
         )
     manifest = json.loads(full_build.manifest.read_text(encoding="utf-8"))
     columns = manifest["nodes"]["model.citycheck.survey_needs"]["columns"]
     columns["choice_suppression"] = {"name": "choice_suppression", "description": ""}
     full_build.manifest.write_text(json.dumps(manifest), encoding="utf-8")
     zh, en = notes_of(full_build, full_build.provenance, tmp_path / "1")
-    assert "- survey_needs (choice): 4 of 9, 1 of them so that others cannot be computed" in en
-    assert "- survey_needs (choice)：4 / 9，其中为防反推 1" in zh
+    assert "- survey_needs (choice): 4 of 9\n" in en
+    assert "- survey_needs (choice)：4 / 9\n" in zh
 
 
 def test_a_half_year_that_nothing_compares_with_is_one_sentence(full_build, tmp_path):

@@ -7,8 +7,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import threading
 import time
 from itertools import count
@@ -16,34 +14,24 @@ from pathlib import Path
 
 import pytest
 import requests
+from bucket import LOGIN, SECRET, ended, forked, serving
 
 from citycheck.connections import Connection
 from citycheck.errors import BadInput, CitycheckError, SourceUnavailable
+from citycheck.release import publish as publishing
 from citycheck.release import s3
 from citycheck.release.checksums import SHA256SUMS, sha256
-from citycheck.release.manifest import WITHDRAWN, sign_notice
+from citycheck.release.manifest import WITHDRAWN, notice_files, sign_notice
 from citycheck.release.s3 import Shelf
 from citycheck.release.verify import problems, verify
 
-SECRET = "t0p-s3cr3t-k3y"
-LOGIN = "acc3ss-k3y"
 _NAMES = count()
 
 
 @pytest.fixture(scope="module")
 def endpoint():
-    """The address of a server in a process of its own, so that this one can be forked."""
-    script = Path(__file__).with_name("s3_server.py")
-    server = subprocess.Popen(
-        [sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    try:
-        address = f"http://127.0.0.1:{int(server.stdout.readline())}"
-        requests.put(f"{address}/city", timeout=30).raise_for_status()
+    with serving() as address:
         yield address
-    finally:
-        server.kill()
-        server.wait()
 
 
 @pytest.fixture
@@ -88,43 +76,19 @@ def published(releases: Path) -> dict[str, str]:
     return found
 
 
-def forked(work, *, dies_at=0) -> int:
-    """Start `work(fatal)` in a forked process and return its id; a client given to `fatal` dies at the n-th request.
+def dying(client, at: int) -> None:
+    """Let this process be killed when its n-th request by this client is served, before the answer is read."""
+    requested = count(1)
+    session = client._endpoint.http_session
+    send = session.send
 
-    It ends with 0, or with 3 after `BadInput`, or with 4 when `work` returns False.
-    """
-    child = os.fork()
-    if child:
-        return child
-    try:
-        signal.alarm(300)  # a child that hangs must not hang the tests
-        requested = count(1)
+    def fatal(request):
+        answer = send(request)
+        if next(requested) == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return answer
 
-        def fatal(client):
-            session = client._endpoint.http_session
-            send = session.send
-
-            def wrapped(request):
-                answer = send(request)
-                if next(requested) == dies_at:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                return answer
-
-            session.send = wrapped
-
-        os._exit(4 if work(fatal) is False else 0)
-    except BadInput:
-        os._exit(3)
-    except BaseException:
-        import traceback
-
-        traceback.print_exc()
-        os._exit(1)
-
-
-def ended(child: int) -> int:
-    """How a forked process ended: its exit status, or minus the signal that killed it."""
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    session.send = fatal
 
 
 # What the server must do ---------------------------------------------------------------------------------------------
@@ -208,7 +172,9 @@ def test_the_same_candidate_sealed_by_two(tmp_path, shelf, sealed, other_key):
 
 
 def test_no_version_is_left_out(shelf, versions):
-    with pytest.raises(BadInput, match=r"published 0 version\(s\), and this one is version 2"):
+    with pytest.raises(
+        BadInput, match=r"the next version at s3://.* is 1, and this one is version 2\. Put those"
+    ):
         shelf().push(versions[1])
 
 
@@ -251,35 +217,167 @@ def test_withdrawal(tmp_path, shelf, versions, signing_key):
         shelf().withdraw("2026H1", 7, notice)
 
 
+# A folder and its bucket -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(tmp_path, versions):
+    """Makes a folder of releases that was published to before there was a bucket."""
+
+    def make(name, published=2):
+        for version in range(1, published + 1):
+            shutil.copytree(versions[version - 1], tmp_path / name / f"2026H1/{version}")
+        (tmp_path / name).mkdir(exist_ok=True)
+        return tmp_path / name
+
+    return make
+
+
+@pytest.fixture
+def withdrawn(signing_key):
+    """Withdraws a version of a folder, for a reason."""
+
+    def withdraw(releases, version, reason, shelf=None):
+        release = publishing.versions(releases, "2026H1")[version - 1]
+        notice = sign_notice({"reason_en": reason}, release.fingerprint, signing_key)
+        return publishing.withdraw(releases, release, notice, shelf)
+
+    return withdraw
+
+
+def reasons(releases):
+    return [
+        (verify(release.path).notice or {}).get("reason_en")
+        for release in publishing.versions(releases, "2026H1")
+    ]
+
+
+def test_what_was_published_before_there_was_a_bucket(shelf, folder, withdrawn):
+    """Every version goes there, in order, a withdrawn one with its notice; then the next, and nothing a second time."""
+    here, elsewhere = folder("here"), folder("elsewhere", published=0)
+    withdrawn(here, 1, "wrong")
+    publishing.refresh(here, shelf())
+    pointer = shelf().pointer()
+    assert [(e["version"], e["is_withdrawn"]) for e in pointer.versions("2026H1")] == [(1, True), (2, False)]
+    publishing.refresh(here, shelf())
+    assert shelf().pointer() == pointer
+    publishing.refresh(elsewhere, shelf())
+    assert published(elsewhere) == published(here) and reasons(elsewhere) == reasons(here) == ["wrong", None]
+    assert publishing.current(elsewhere, "2026H1").version == 2
+
+
+def test_a_bucket_that_is_named_just_before_a_version_is_published(
+    tmp_path, shelf, folder, versions, candidate
+):
+    """A publication brings what the bucket lacks, as `ready` would have."""
+    here = folder("here", published=1)
+
+    def seal(copy):
+        for name in ("manifest.json", "manifest.json.sig"):
+            shutil.copyfile(versions[1] / name, copy / name)
+
+    staged = candidate(tmp_path / "staged", "second")
+    for _ in range(2):
+        assert publishing.publish(staged, here, "2026H1", seal=seal, shelf=shelf()).version == 2
+        assert list(shelf().published()["2026H1"]) == [1, 2]
+
+
+def test_versions_from_before_there_were_seals_stay_in_the_folder(tmp_path, shelf, folder, versions):
+    here = folder("here")
+    for name in ("manifest.json", "manifest.json.sig"):
+        (here / "2026H1/1" / name).unlink()
+    for _ in range(2):
+        publishing.refresh(here, shelf())
+        assert list(shelf().published()["2026H1"]) == [2]
+    assert list(published(here)) == ["2026H1/1", "2026H1/2"]
+    shelf().pull(tmp_path / "elsewhere")
+    assert list(published(tmp_path / "elsewhere")) == ["2026H1/2"]
+
+
+def test_a_version_that_lost_its_seal_is_told(shelf, folder):
+    here = folder("here")
+    (here / "2026H1/1/manifest.json").unlink()
+    with pytest.raises(
+        BadInput, match=r"2026H1/1: does not verify: manifest.json: missing.*Restore the files"
+    ):
+        publishing.refresh(here, shelf())
+    assert shelf().published() == {}
+
+
+def test_two_folders_with_other_first_versions(tmp_path, shelf, folder, sealed, other_key):
+    """Published before they shared a bucket: the first that comes counts, the other is told."""
+    publishing.refresh(folder("here", published=1), shelf())
+    sealed(tmp_path / "elsewhere/2026H1/1", "first", key=other_key)
+    with pytest.raises(BadInput, match=r"elsewhere/2026H1/1: is not the version 1 of 2026H1 that s3://"):
+        publishing.refresh(tmp_path / "elsewhere", shelf())
+
+
+def test_two_hosts_withdraw_one_version(shelf, folder, withdrawn):
+    """Both end with the notice of the first, whichever it is, though the second has not seen it."""
+    here, elsewhere = folder("here"), folder("elsewhere")
+    publishing.refresh(here, shelf())
+    withdrawn(here, 2, "first", shelf())
+    assert withdrawn(elsewhere, 2, "second", shelf()).is_withdrawn
+    withdrawn(here, 2, "third", shelf())
+    assert reasons(here) == reasons(elsewhere) == [None, "first"]
+    assert publishing.current(elsewhere, "2026H1").version == 1
+
+
+def test_a_withdrawal_at_the_first_meeting(tmp_path, shelf, folder, withdrawn):
+    """The bucket gets the versions before the notice about one of them."""
+    withdrawn(folder("here"), 2, "wrong", shelf())
+    shelf().pull(tmp_path / "elsewhere")
+    assert reasons(tmp_path / "elsewhere") == reasons(tmp_path / "here") == [None, "wrong"]
+
+
+def test_a_notice_that_differs_from_the_buckets_gives_way(shelf, folder, withdrawn, monkeypatch):
+    """Two hosts had withdrawn a version before they shared a bucket; a reader sees a sound version at every moment."""
+    here, elsewhere = folder("here"), folder("elsewhere")
+    withdrawn(here, 2, "first")
+    publishing.refresh(here, shelf())
+    withdrawn(elsewhere, 2, "second")
+    replace, seen = os.replace, []
+
+    def watched(source, target):
+        assert problems(elsewhere / "2026H1/2") == []
+        replace(source, target)
+        seen.append(problems(elsewhere / "2026H1/2"))
+
+    monkeypatch.setattr(os, "replace", watched)
+    publishing.refresh(elsewhere, shelf())
+    assert seen and not any(seen)
+    assert reasons(here) == reasons(elsewhere) == [None, "first"]
+
+
 # Death and races -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("n", "least"), [(0, 14), (1, 6), (2, 10)], ids=["push", "withdraw", "pull"])
-def test_death_at_every_request_loses_nothing_and_a_rerun_finishes(
-    tmp_path, connection, versions, signing_key, n, least
-):
-    """Killed when its n-th request is served and before the answer is read, for every n; a reader looks in between."""
+@pytest.fixture
+def dead(tmp_path, connection, versions, signing_key):
+    """Kills a push (0), a withdrawal (1) or a pull (2) at its n-th request, looks as a reader, and does it again.
+
+    Returns False when it ended before that request.
+    """
     notice = sign_notice({"reason_en": "wrong"}, sha256(versions[1] / SHA256SUMS), signing_key)
-    for dies_at in count(1):
-        releases = tmp_path / f"{dies_at}/releases"
+
+    def die(n, at):
+        releases = tmp_path / f"{n}-{at}/releases"
+        shelf = Shelf(f"s3://city/dead-{next(_NAMES)}", connection)
+        shelf.push(versions[0])
         steps = (
             lambda shelf: shelf.push(versions[1]),
             lambda shelf: shelf.withdraw("2026H1", 2, notice),
-            lambda shelf, releases=releases: shelf.pull(releases),
+            lambda shelf: shelf.pull(releases),
         )
-        if n < 2 or dies_at == 1:  # a pull leaves the bucket as it is
-            shelf = Shelf(f"s3://city/dead-{next(_NAMES)}", connection)
-            shelf.push(versions[0])
-            for earlier in steps[:n]:
-                earlier(shelf)
+        for earlier in steps[:n]:
+            earlier(shelf)
 
-        def die(fatal, step=steps[n], address=shelf.address):
-            mine = Shelf(address, connection)
-            fatal(mine._client)
-            step(mine)
+        def work():
+            mine = Shelf(shelf.address, connection)
+            dying(mine._client, at)
+            steps[n](mine)
 
-        status = ended(forked(die, dies_at=dies_at))
+        status = ended(forked(work))
         assert status in (0, -signal.SIGKILL)
         if n < 2:
             shelf.pull(releases)
@@ -291,37 +389,105 @@ def test_death_at_every_request_loses_nothing_and_a_rerun_finishes(
         assert published(releases) == {"2026H1/1": "first", "2026H1/2": "second"}
         assert verify(releases / "2026H1/2").is_withdrawn is (n > 0)
         assert len(shelf.pointer().versions("2026H1")) == 2
-        if status == 0:
-            break
-    assert dies_at > least
+        return status != 0
+
+    return die
+
+
+@pytest.mark.parametrize(("n", "at"), [(0, 5), (0, 14), (1, 2), (1, 6), (2, 9)])
+def test_death_loses_nothing_and_a_rerun_finishes(dead, n, at):
+    """At a few requests, the replacing of the pointer among them."""
+    assert dead(n, at)
 
 
 @pytest.mark.slow
-def test_two_publishers_at_once(tmp_path, connection, versions, sealed):
-    """Of two with the same number one wins and the other is told; readers in between see whole versions."""
-    done = tmp_path / "done"
-    for n in range(3):
-        shelf = Shelf(f"s3://city/race-{next(_NAMES)}", connection)
-        shelf.push(versions[0])
+@pytest.mark.faults
+@pytest.mark.parametrize(("n", "least"), [(0, 14), (1, 6), (2, 10)], ids=["push", "withdraw", "pull"])
+def test_death_at_every_request_loses_nothing_and_a_rerun_finishes(dead, n, least):
+    assert next(at for at in count(1) if not dead(n, at)) > least
 
-        def read(_fatal, n=n, address=shelf.address):
+
+@pytest.fixture
+def dead_at_first(tmp_path, connection, folder, withdrawn):
+    """The same of a folder's first meeting with a bucket: a version that was withdrawn, and one that stands."""
+
+    def die(at):
+        here, reader = folder(f"first-{at}"), tmp_path / f"reader-{at}"
+        withdrawn(here, 1, "wrong")
+        shelf = Shelf(f"s3://city/first-{next(_NAMES)}", connection)
+
+        def work():
+            mine = Shelf(shelf.address, connection)
+            dying(mine._client, at)
+            publishing.refresh(here, mine)
+
+        status = ended(forked(work))
+        assert status in (0, -signal.SIGKILL)
+        shelf.pull(reader)
+        assert published(reader).keys() <= {"2026H1/1", "2026H1/2"}
+        assert reasons(reader) in ([], ["wrong"], ["wrong", None]), (
+            "what is withdrawn is never seen as standing"
+        )
+        publishing.refresh(here, shelf)
+        shelf.pull(reader)
+        assert published(reader) == {"2026H1/1": "first", "2026H1/2": "second"} == published(here)
+        assert reasons(reader) == ["wrong", None]
+        return status != 0
+
+    return die
+
+
+@pytest.mark.parametrize("at", [3, 18])
+def test_death_at_the_first_meeting(dead_at_first, at):
+    assert dead_at_first(at)
+
+
+@pytest.mark.slow
+@pytest.mark.faults
+def test_death_at_every_request_of_the_first_meeting(dead_at_first):
+    assert next(at for at in count(1) if not dead_at_first(at)) > 30
+
+
+@pytest.fixture
+def race(tmp_path, connection, versions):
+    """Two publish other contents under one number, and a reader sees whole versions in between."""
+
+    def run():
+        address, folder = f"s3://city/race-{next(_NAMES)}", tmp_path / str(next(_NAMES))
+        Shelf(address, connection).push(versions[0])
+
+        def read():
             for number in count():
-                Shelf(address, connection).pull(tmp_path / f"{n}-{number}")
-                if done.exists():
+                Shelf(address, connection).pull(folder / str(number))
+                published(folder / str(number))
+                if (folder / "done").exists():
                     return
-                published(tmp_path / f"{n}-{number}")
 
-        def push(_fatal, version, address=shelf.address):
-            Shelf(address, connection).push(version)
-
-        done.unlink(missing_ok=True)
         reader = forked(read)
-        writers = [forked(functools.partial(push, version=version)) for version in versions[1:]]
-        assert sorted(map(ended, writers)) == [0, 3]
-        done.touch()
+        writers = [
+            forked(lambda version=version: Shelf(address, connection).push(version))
+            for version in versions[1:]
+        ]
+        ends = sorted(map(ended, writers))
+        folder.mkdir(exist_ok=True)
+        (folder / "done").touch()
         assert ended(reader) == 0
-        shelf.pull(tmp_path / f"end-{n}")
-        assert published(tmp_path / f"end-{n}")["2026H1/2"] in ("second", "other")
+        Shelf(address, connection).pull(folder / "end")
+        assert published(folder / "end")["2026H1/2"] in ("second", "other")
+        assert ends == [0, 3], "one wins, the other is told"
+
+    return run
+
+
+def test_two_publishers_at_once(race):
+    race()
+
+
+@pytest.mark.slow
+@pytest.mark.faults
+def test_two_publishers_at_once_again_and_again(race):
+    for _ in range(10):
+        race()
 
 
 def test_publishers_of_different_half_years_at_once(tmp_path, connection, sealed):
@@ -330,8 +496,7 @@ def test_publishers_of_different_half_years_at_once(tmp_path, connection, sealed
     folders = {half_year: sealed(tmp_path / half_year, half_year=half_year) for half_year in
                ("2024H1", "2024H2", "2025H1", "2025H2", "2026H1")}  # fmt: skip
     children = [
-        forked(lambda _, folder=folder: Shelf(address, connection).push(folder))
-        for folder in folders.values()
+        forked(lambda folder=folder: Shelf(address, connection).push(folder)) for folder in folders.values()
     ]
     assert [ended(child) for child in children] == [0] * 5
     assert sorted(Shelf(address, connection).pointer().half_years) == sorted(folders)
@@ -427,7 +592,9 @@ def test_a_damaged_pointer(tmp_path, shelf, content):
 
 def test_another_hands_release(tmp_path, shelf, sealed, signing_key, other_key):
     shelf().push(sealed(tmp_path / "a", key=other_key))
-    with pytest.raises(BadInput, match=f"signed by the key {other_key.id}, not by {signing_key.id}"):
+    with pytest.raises(
+        BadInput, match=f"by the key {other_key.id}, not by the {signing_key.id} of this host. Let"
+    ):
         shelf(trusted=signing_key.id).pull(tmp_path / "releases")
 
 
@@ -438,6 +605,19 @@ def test_another_hands_notice(tmp_path, shelf, versions, other_key):
     with pytest.raises(BadInput, match="is no notice about this version"):
         shelf().pull(tmp_path)
     assert not (tmp_path / "2026H1/1" / WITHDRAWN).exists() and published(tmp_path)
+
+
+def test_a_notice_that_was_exchanged(tmp_path, shelf, versions, signing_key):
+    """Also one that the city has signed: the pointer names the first."""
+    mine, fingerprint = shelf(), sha256(versions[0] / SHA256SUMS)
+    mine.push(versions[0])
+    mine.withdraw("2026H1", 1, sign_notice({"reason_en": "first"}, fingerprint, signing_key))
+    path = mine.pointer().versions("2026H1")[0]["path"]
+    for name, content in notice_files(sign_notice({"reason_en": "other"}, fingerprint, signing_key)).items():
+        spoilt(mine, f"{path}/{name}", content)
+    with pytest.raises(BadInput, match=r"WITHDRAWN\.json: is not what the pointer names"):
+        mine.pull(tmp_path)
+    assert not verify(tmp_path / "2026H1/1").is_withdrawn
 
 
 # What is wrong with the settings -------------------------------------------------------------------------------------

@@ -24,6 +24,11 @@ DANGEROUS = [
     "－1",
     "＠A1",
     "\ufeff=1",
+    "\u00ad=1",
+    "\u061c=1",
+    "\u180e=1",
+    "\u2066=1\u2069",
+    "\ufe0f=1",
 ]
 HARMLESS = ["社区", "a=1", "1-2", "", " ", "'=1", "5", "a\tb", "金桂社区"]
 blanks_and_marks = st.text(

@@ -96,6 +96,19 @@ def test_a_candidate_is_not_signed(originals, signing_key):
     assert status == 1 and "manifest.json: missing: nobody has signed" in text
 
 
+def test_a_candidate_cannot_be_withdrawn(tmp_path, originals):
+    folder = tmp_path / "candidate"
+    shutil.copytree(originals["candidate"], folder)
+    for name in (WITHDRAWN, WITHDRAWN_PAGE):
+        (folder / name).write_bytes((originals["withdrawn"] / name).read_bytes())
+    assert run(folder)[0] == 1
+    assert problems(folder) == [
+        f"{name}: this bundle was never published, so nobody can have withdrawn it"
+        for name in (WITHDRAWN_PAGE, WITHDRAWN)
+    ]
+    assert not verify(folder).is_withdrawn
+
+
 def test_a_key_that_is_none(originals):
     with pytest.raises(BadInput, match="no such file exists"):
         verify(originals["published"], "release_signing.pub")

@@ -61,6 +61,15 @@ def test_the_cover_says_what_it_is(book):
     assert [name for name in book.sheetnames[1:] if name not in cover] == []
 
 
+def test_the_cover_tells_the_announced_dates(book):
+    told = [row for row in book[COVER].iter_rows(values_only=True) if "Calendar" in str(row[0])]
+    assert [row[0] for row in told] == [f"发布日程 Calendar 2026H{half}" for half in (1, 1, 1, 2)]
+    assert told[1][1:3] == (
+        "核实：2026-08-20 10:00 UTC+08:00（已改期）",
+        "verified: 2026-08-20 10:00 UTC+08:00 (changed)",
+    )
+
+
 def test_the_notes_tell_method_suppression_and_gaps(book):
     notes = " ".join(texts(book[NOTES]))
     for told in ("方法 Method", "抑制 Suppression", "A synthetic gap", "never zero"):

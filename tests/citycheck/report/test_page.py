@@ -9,6 +9,7 @@ from itertools import pairwise
 import pytest
 
 from citycheck.duck import connect
+from citycheck.errors import BadInput
 from citycheck.report.page import Download, change, number, render
 
 VOID = {"meta", "input", "rect", "path", "br", "img", "link"}
@@ -135,6 +136,36 @@ def test_says_what_it_is_made_from(full_page):
     for said in ("2026-07-16 00:00 UTC+08:00", "0.1.0", "0123abc", "2025H2 ，第 3 版 , version 3"):
         assert said in text
     assert "A synthetic gap" in text and "Made by a program" in text
+
+
+def test_shows_the_announced_dates_and_which_of_them_was_moved(full_page):
+    text = full_page.text("dl")
+    for said in (
+        "2026H1 初步 preliminary 2026-07-16 09:30 UTC+08:00",
+        "2026H1 核实 verified 2026-08-20 10:00 UTC+08:00（已改期） 2026-08-20 10:00 UTC+08:00 (changed)",
+        "2026H2 初步 preliminary 2027-01-16 09:30 UTC+08:00",
+    ):
+        assert said in text
+    assert text.count("已改期") == 1
+    assert full_page.count("a", href="#calendar-title") == full_page.count("h3", id="calendar-title") == 1
+
+
+def test_says_what_counts_and_not_that_the_moment_of_receipt_does(full_page):
+    text = full_page.text("main")
+    assert "as their source had written them by the cut-off, everything else as last accepted" in text
+    assert "received before the cut-off" not in text and "收到的数据" not in text
+
+
+def test_without_announced_dates_nothing_is_said_of_them(full_build):
+    del full_build.provenance["dates"]
+    page = Page(html_of(full_build))
+    assert "Release calendar" not in page.text("main") and page.count("a", href="#calendar-title") == 0
+
+
+def test_a_date_of_a_stage_that_the_standard_does_not_know_is_one_sentence(full_build):
+    full_build.provenance["dates"] = [{**full_build.provenance["dates"][0], "stage": "draft"}]
+    with pytest.raises(BadInput, match="no stage 'draft'"):
+        html_of(full_build)
 
 
 def test_a_city_may_have_no_known_gaps_and_no_previous_release(full_build):

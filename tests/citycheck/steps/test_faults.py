@@ -7,7 +7,6 @@ it was; a re-run completes; nothing is published twice. Each test prints what it
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import random
 import shutil
@@ -17,25 +16,26 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from multiprocessing import Pipe, Process
 from pathlib import Path
 
 import pytest
+from approving import CITY, NOW, candidate
 
 from citycheck import settings as settings_module
+from citycheck.cities.profile import load_city
 from citycheck.errors import BadInput, CitycheckError, NotReady
-from citycheck.lake.files import DiskFull, write_json
+from citycheck.lake.files import DiskFull
+from citycheck.release import calendar
 from citycheck.release import publish as releases
-from citycheck.release.checksums import write_sums
-from citycheck.release.publication import Publication, Published
+from citycheck.release.publication import Published
 from citycheck.steps import index, release
 from citycheck.steps.index import Build
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
 HALF_YEAR = "2026H1"
-NOW = datetime(2026, 11, 1, 1, 30, tzinfo=UTC)
 FIRST, SECOND, THIRD = (f"{number:016x}" for number in (1, 2, 3))
 RANDOM_KILLS = 200
 SEED = 20260701
@@ -56,45 +56,6 @@ def told(capsys) -> Iterator[Callable[..., None]]:
 # A scene: one version is out, and a candidate is approved ----------------------------------------------------------
 
 
-def candidate(root: Path, build_id: str, version: int, text: str, supersedes: Published | None) -> Build:
-    """A staged and approved candidate of some 20 files, without the marts that it would come from."""
-    build = Build("town", HALF_YEAR, build_id)
-    build.work.mkdir(parents=True)
-    publication = Publication(
-        HALF_YEAR,
-        version,
-        "scheduled_revision" if supersedes else "initial",
-        "verified",
-        supersedes=supersedes,
-    )
-    provenance = {
-        "code_commit": "0" * 40,
-        "code_sha256": "0" * 64,
-        "inputs": [],
-        "half_year": HALF_YEAR,
-        "city": "town",
-    }
-    write_json(
-        build.inputs,
-        {"provenance": provenance, "publication": publication.as_json(), "calendar": [], "files": {}},
-    )
-    (build.staged / "tables").mkdir(parents=True)
-    for number in range(16):
-        (build.staged / "tables" / f"t{number}.csv").write_text(f"{text}{number}\n" * 1500, "utf-8")
-    write_json(
-        build.staged / "provenance.json",
-        {**provenance, "build": build_id, "publication": publication.as_json()},
-    )
-    (build.staged / "index.html").write_text("<!DOCTYPE html>", "utf-8")
-    write_sums(build.staged)
-    build.database.parent.mkdir(parents=True)
-    build.database.write_bytes(b"marts")
-    release.decide(
-        build, is_approved=True, decided_by="tester", decided_at=NOW.isoformat(), reason="looked at"
-    )
-    return build
-
-
 @dataclass(frozen=True)
 class Scene:
     """A home in which version 1 is out and version 2 waits, approved."""
@@ -105,7 +66,7 @@ class Scene:
 
     @property
     def releases(self) -> Path:
-        return self.root / "town" / "releases"
+        return self.root / CITY / "releases"
 
     def enter(self) -> None:
         """Let the settings of this process be about this home."""
@@ -135,7 +96,7 @@ class Scene:
         left = sorted(path.name for path in self.releases.iterdir())
         if left != [".lock", HALF_YEAR, "CURRENT.json"]:
             wrong.append(f"left lying about: {left}")
-        link = self.root / "town" / "warehouse" / f"{HALF_YEAR}.duckdb"
+        link = self.root / CITY / "warehouse" / f"{HALF_YEAR}.duckdb"
         if not link.is_file() or link.resolve() != self.waiting.database.resolve():
             wrong.append("the warehouse does not point to the published build")
         return wrong
@@ -150,9 +111,9 @@ def scene(tmp_path, monkeypatch) -> Iterator[Callable[[str], Scene]]:
     """A maker of scenes, each in a folder of its own."""
     monkeypatch.setenv("CITYCHECK_HOME", str(tmp_path / "template"))
     settings_module.settings.cache_clear()
-    first = candidate(tmp_path / "template", FIRST, 1, "one", None)
+    first = candidate(HALF_YEAR, 1, FIRST)
     out = release.publish(first, NOW)
-    waiting = candidate(tmp_path / "template", SECOND, 2, "two", Published(HALF_YEAR, 1, out.fingerprint))
+    waiting = candidate(HALF_YEAR, 2, SECOND, supersedes=Published(HALF_YEAR, 1, out.fingerprint))
     files = contents(out.path)
 
     def make(name: str) -> Scene:
@@ -246,7 +207,7 @@ def read_on(root: Path, pipe) -> None:
     """Follow the pointer and verify, again and again, until told to stop; send what was ever wrong."""
     wrong: set[str] = set()
     reads = 0
-    folder = root / "town" / "releases"
+    folder = root / CITY / "releases"
     while not pipe.poll():
         current = releases.current(folder, HALF_YEAR)
         wrong |= {"nothing is current"} if current is None else set(releases.verify(current.path))
@@ -324,7 +285,7 @@ def test_publish_is_killed_at_random_moments_beside_a_reader(scene, told):
 def test_withdrawing_is_killed_at_every_call_that_touches_the_disk(scene, told):
     def withdraw() -> None:
         release.withdraw(
-            "town", HALF_YEAR, 2, reason_zh="错误", reason_en="wrong", responsible="citycheck", now=NOW
+            CITY, HALF_YEAR, 2, reason_zh="错误", reason_en="wrong", responsible="citycheck", now=NOW
         )
 
     counted = scene("counted")
@@ -355,13 +316,8 @@ def test_two_candidates_of_one_half_year_are_published_at_once(scene, told):
     tried = 20
     for number in range(tried):
         here = scene(f"race-{number}")
-        rival = candidate(
-            here.root,
-            THIRD,
-            2,
-            "three",
-            Published(HALF_YEAR, 1, releases.versions(here.releases, HALF_YEAR)[0].fingerprint),
-        )
+        [first] = releases.versions(here.releases, HALF_YEAR)
+        rival = candidate(HALF_YEAR, 2, THIRD, supersedes=Published(HALF_YEAR, 1, first.fingerprint))
         with a_reader(here.root) as reader:
             children = [
                 forked(lambda build=build: release.publish(build, NOW)) for build in (here.waiting, rival)
@@ -394,16 +350,22 @@ def test_one_candidate_is_published_by_two_at_once(scene, told):
 def test_the_clock_moves(scene, told):
     """Before its announced time nothing is published; afterwards it is, also by a clock that was set back since."""
     lost = []
-    due = datetime(2026, 8, 14, 1, 30, tzinfo=UTC)
+    [due] = [
+        entry.release_at
+        for entry in calendar.entries(load_city(CITY), HALF_YEAR)
+        if entry.stage == "verified"
+    ]
     moves = [timedelta(days=days) for days in (-400, -1, 0, 1, 4000)]
     for number, move in enumerate(moves):
         here = scene(f"clock-{number}")
-        frozen = json.loads(here.waiting.inputs.read_text("utf-8"))
-        frozen["publication"]["release_at"] = due.isoformat()
-        write_json(here.waiting.inputs, frozen)
+        shutil.rmtree(here.waiting.work)
+        shutil.rmtree(here.waiting.database.parent)
+        [first] = releases.versions(here.releases, HALF_YEAR)
+        out = Published(HALF_YEAR, 1, first.fingerprint)
+        candidate(HALF_YEAR, 2, SECOND, supersedes=out, release_at=due.isoformat())
         wrong = []
         if move < timedelta(0):
-            with pytest.raises(NotReady, match="announced for 2026-08-14"):
+            with pytest.raises(NotReady, match="announced for 2026-08-15T09:30:00"):
                 release.publish(here.waiting, due + move)
             wrong += here.problems(1)
             if [entry.version for entry in releases.versions(here.releases, HALF_YEAR)] != [1]:
@@ -420,14 +382,19 @@ def test_the_clock_moves(scene, told):
 
 
 @pytest.fixture
-def small_disk(tmp_path) -> Iterator[Callable[[Path, str], None]]:
-    """Mounts a small disk of its own over a folder, by the rights of a user namespace or of root."""
+def small_disk(capsys) -> Iterator[Callable[[Path, str], None]]:
+    """Mounts a small disk over a folder; where this user may not, the table says that it was not tried."""
     mounted: list[Path] = []
 
     def mount(folder: Path, options: str) -> None:
         command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
+            with capsys.disabled():
+                print(
+                    f"\n{'a full disk, a store that may not be written':70} not tried: no disk can be mounted here",
+                    end="",
+                )
             pytest.skip(f"no disk can be mounted here: {done.stderr.strip()}")
         mounted.append(folder)
 
@@ -487,8 +454,9 @@ def test_the_store_may_not_be_written(scene, told, small_disk):
 
 
 def steps_of(now: datetime) -> dict[str, Callable[[Build], object]]:
-    """What the tasks of half_yearly_index do, in their order, after `ready`."""
+    """What the tasks of half_yearly_index do, in their order."""
     return {
+        "ready": lambda build: index.freeze(build.city, build.half_year),
         "places": index.build_places,
         "access": lambda build: index.measure_access(build, ["C1"]),
         "dbt_build": index.build_marts,

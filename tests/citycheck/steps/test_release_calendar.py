@@ -14,9 +14,9 @@ from citycheck.cities.profile import load_city
 from citycheck.connections import Connection
 from citycheck.errors import BadInput, SourceUnavailable
 from citycheck.release import publish as releases
-from citycheck.release.calendar import COLUMNS, FILE
+from citycheck.release.calendar import COLUMNS
 from citycheck.release.checksums import write_sums
-from citycheck.release.publication import Publication
+from citycheck.release.publication import RELEASE_CALENDAR, Publication
 from citycheck.steps import release, release_calendar
 from citycheck.steps.index import Build
 
@@ -63,7 +63,7 @@ class Town:
         load_city.cache_clear()
 
     def calendar(self, *rows: str) -> None:
-        (self.folder / FILE).write_text("\n".join([",".join(COLUMNS), *rows]) + "\n", "utf-8")
+        (self.folder / RELEASE_CALENDAR).write_text("\n".join([",".join(COLUMNS), *rows]) + "\n", "utf-8")
 
     def stage(self, stage: str, approved: bool | None = None, *, version: int | None = None) -> Build:
         """A candidate of 2026H1."""
@@ -214,7 +214,7 @@ def test_a_row_that_was_seen_may_not_change_and_one_may_be_appended(town, robot)
         BadInput, match=r"release_calendar\.csv, row 2: was changed; it said 2026H1 preliminary"
     ):
         town.run(PRELIMINARY - 9 * DAY)
-    (town.folder / FILE).unlink()
+    (town.folder / RELEASE_CALENDAR).unlink()
     with pytest.raises(BadInput, match=r"row 2: is missing"):
         town.run(PRELIMINARY - 9 * DAY)
     assert robot.told == []
@@ -232,3 +232,19 @@ def test_a_message_that_fits_the_smallest_channel(town):
     text = release_calendar.compose(many, 1, seen.keys, [7], "http://127.0.0.1/answer").text(2048)
     assert len(text.encode()) <= 2048
     assert "#7" in text
+
+
+def test_the_index_is_started_when_a_cut_off_has_passed_and_once(town):
+    """Before the cut-off nothing is started; afterwards the version that is due, unless it has a candidate."""
+    cut_off = datetime(2026, 7, 16, tzinfo=ZONE)
+    run = {"city": "town", "half_year": "2026H1", "stage": "preliminary"}
+    assert release_calendar.to_start("town", cut_off - SECOND) == []
+    assert release_calendar.to_start("town", cut_off) == [run]
+    assert release_calendar.to_start("town", datetime(2026, 8, 15, tzinfo=ZONE)) == [
+        run | {"stage": "verified"}
+    ]
+    town.stage("preliminary")
+    assert release_calendar.to_start("town", cut_off) == []
+    assert release_calendar.to_start("town", datetime(2026, 8, 15, tzinfo=ZONE)) == [
+        run | {"stage": "verified"}
+    ]

@@ -85,17 +85,28 @@ unit_values as (
         case
             when unit_ratios.indicator_code is null then 'no_denominator'
             else unit_ratios.missing_reason
-        end as missing_reason
+        end as missing_reason,
+        suppressed_cells.suppression is not null
+        or (unit_ratios.n_observations > 0 and unit_ratios.n_observations < indicators.n_observations_min)
+            as is_withheld
     from weighted_units
     inner join indicators
         on indicators.unit_level = weighted_units.unit_level
+    left join suppressed_cells
+        on indicators.is_answered
+            and suppressed_cells.table_name = indicators.table_name
+            and suppressed_cells.item_code = indicators.item_code
+            and suppressed_cells.group_code = indicators.group_code
+            and suppressed_cells.area_level = weighted_units.unit_level
+            and suppressed_cells.area_id = weighted_units.unit_id
     left join unit_ratios
         on unit_ratios.unit_level = weighted_units.unit_level
             and unit_ratios.unit_id = weighted_units.unit_id
             and unit_ratios.indicator_code = indicators.indicator_code
 ),
 
--- a unit without denominator has nothing to count, so nothing of it is missing
+-- a unit without denominator has nothing to count, so nothing of it is missing; of a unit that is kept back, nothing
+-- may tell whether somebody answered there, so that it is told as one with a value
 pooled as (
     select
         area_level,
@@ -106,7 +117,11 @@ pooled as (
         sum(n_observations) as n_observations,
         {{ count_where("missing_reason is null") }} as units_with_value,
         sum(case when missing_reason is null then unit_weight else 0 end) as weight_with_value,
-        sum(case when coalesce(missing_reason, '') <> 'no_denominator' then unit_weight else 0 end) as weight_to_count
+        sum(case when coalesce(missing_reason, '') <> 'no_denominator' then unit_weight else 0 end) as weight_to_count,
+        sum(case when is_withheld or missing_reason is null then unit_weight else 0 end) as weight_told,
+        sum(
+            case when is_withheld or coalesce(missing_reason, '') <> 'no_denominator' then unit_weight else 0 end
+        ) as weight_to_tell
     from unit_values
     group by area_level, area_id, indicator_code
 ),
@@ -148,7 +163,7 @@ judged as (
         indicators.is_answered,
         suppressed_cells.suppression,
         case
-            when pooled.weight_to_count > 0 then 100.0 * pooled.weight_with_value / pooled.weight_to_count
+            when pooled.weight_to_tell > 0 then 100.0 * pooled.weight_told / pooled.weight_to_tell
             when pooled.units_with_value > 0 then 100.0
             else 0.0
         end as coverage_pct
@@ -168,9 +183,12 @@ reasoned as (
     select
         judged.*,
         case
+            when
+                judged.suppression is not null
+                and (judged.is_covered or main_reasons.missing_reason in ('sample_below_minimum', 'no_denominator'))
+                then 'withheld'
             when not judged.is_covered then coalesce(main_reasons.missing_reason, 'coverage_below_minimum')
-            when not judged.is_large_enough or judged.suppression = 'primary' then 'sample_below_minimum'
-            when judged.suppression = 'complementary' then 'withheld'
+            when not judged.is_large_enough then 'withheld'
         end as missing_reason
     from judged
     left join main_reasons
@@ -179,13 +197,22 @@ reasoned as (
             and main_reasons.indicator_code = judged.indicator_code
 ),
 
+-- how reporters rated is a share of unweighted counts: of rounded ones, the index tells nothing that these do not
 final as (
     select
         area_level,
         area_id,
         indicator_code,
-        case when missing_reason is null then numerator end as numerator,
-        case when missing_reason is null then denominator end as denominator,
+        case
+            when missing_reason is not null then null
+            when indicator_code = 'CNV-6' then {{ rounded_count('numerator') }}
+            else numerator
+        end as numerator,
+        case
+            when missing_reason is not null then null
+            when indicator_code = 'CNV-6' then {{ rounded_count('denominator') }}
+            else denominator
+        end as denominator,
         cast(
             case
                 when not is_answered then coalesce(n_observations, 0)
@@ -194,10 +221,7 @@ final as (
         ) as n_observations,
         cast(coverage_pct as double) as coverage_pct,
         missing_reason,
-        case
-            when is_answered and missing_reason = 'sample_below_minimum' then 'primary'
-            when missing_reason = 'withheld' then 'complementary'
-        end as suppression
+        case when missing_reason = 'withheld' then 'withheld' end as suppression
     from reasoned
 )
 

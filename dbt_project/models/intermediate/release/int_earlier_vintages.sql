@@ -73,7 +73,7 @@ without_vintages as (
 final as (
     select
         half_year, version, release_kind, release_stage, is_withdrawn, area_level, area_id, node_code, value, score, rank,
-        weight_available_pct, obs_status, conf_status
+        weight_available_pct, obs_status, {{ conf_status("nullif(conf_status, 'F')") }} as conf_status
     from vintages
     union all
     select
