@@ -104,7 +104,9 @@ def test_few_answers_are_kept_back_with_others(surveyed: Build) -> None:
     ).set_index("area_id")
     hidden = cells[cells["suppression"].notna()]
     assert "C3" in hidden.index and len(hidden) > 1
-    assert set(hidden["suppression"]) == {"withheld"} and set(hidden["conf_status"]) == {"C"}, "one word for both"
+    assert set(hidden["suppression"]) == {"withheld"} and set(hidden["conf_status"]) == {"C"}, (
+        "one word for both"
+    )
     assert hidden[["respondents", "top2_pct", "weighting"]].isna().all(axis=None)
     assert set(cells["respondents"].dropna() % 5) == {0}
 
