@@ -18,9 +18,11 @@ import pytest
 
 from citycheck.local_airflow import APPROVER, HOST, LocalAirflow
 from citycheck.period import HalfYear
+from citycheck.release.calendar import COLUMNS
 from citycheck.release.checksums import SHA256SUMS, sha256, write_sums
-from citycheck.release.publication import Publication
-from citycheck.settings import settings
+from citycheck.release.publication import RELEASE_CALENDAR, Publication
+from citycheck.settings import CityHome, settings
+from citycheck.steps.inputs import published_before
 
 pytestmark = pytest.mark.slow
 
@@ -117,12 +119,16 @@ class Asked:
         (self.work / "bundle").mkdir(parents=True)
         (self.home / "warehouse").mkdir(exist_ok=True)
         (self.work / "bundle" / "figures.csv").write_text(f"a,b\n1,{half_year}\n")
-        write_sums(self.work / "bundle")
         at = release_at and release_at.isoformat()
         provenance = {"city": CITY, "inputs": [], "code_commit": "unknown", "code_sha256": "0" * 64}
-        publication = Publication(half_year, 1, "initial", "preliminary", at)
-        inputs = {"publication": publication.as_json(), "provenance": provenance}
-        (self.work / "inputs.json").write_text(json.dumps(inputs))
+        provenance |= {"code_version": "0", "build": "0" * 16}
+        out = tuple(published_before(CityHome(self.home), half_year))
+        publication = {
+            "publication": Publication(half_year, 1, "initial", "preliminary", at, earlier=out).as_json()
+        }
+        (self.work / "bundle" / "provenance.json").write_text(json.dumps(provenance | publication))
+        write_sums(self.work / "bundle")
+        (self.work / "inputs.json").write_text(json.dumps({"provenance": provenance} | publication))
         candidate = {
             "fingerprint": sha256(self.work / "bundle" / SHA256SUMS),
             "release_at": at,
@@ -266,8 +272,9 @@ def test_who_may_not_approve_cannot_go_round_it(ask):
     assert (asked.decisions, asked.versions) == ([], [])
 
 
-def test_what_is_approved_early_waits_without_a_worker_and_comes_out_at_its_time(ask):
-    release_at = datetime.now(UTC) + timedelta(seconds=90)
+def test_what_is_approved_early_waits_without_a_worker_and_comes_out_at_its_time(ask, project):
+    release_at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=90)
+    announce("2003H2", release_at, project / "cities" / CITY / RELEASE_CALENDAR)
     asked = ask("2003H2", release_at)
     assert asked.answer("Approve") == 200
     asked.wait_for("embargo", "up_for_reschedule")
@@ -297,6 +304,15 @@ def test_who_is_to_decide_is_told_and_again_when_the_date_is_near(ask, project, 
     assert asked.states()["approve"] == "awaiting_input"
     assert asked.answer("Approve") == 200
     assert asked.end() == "success"
+
+
+def announce(half_year: str, preliminary: datetime, calendar: Path) -> None:
+    """Let the first stage be out at a moment, and the others after it."""
+    rows = [
+        f"{half_year},{stage},{preliminary + timedelta(days=days):%Y-%m-%dT%H:%M:%S%z},2020-01-01,试验,a trial,statistics office"
+        for days, stage in ((2, "final"), (1, "verified"), (0, "preliminary"))
+    ]
+    calendar.write_text("\n".join([",".join(COLUMNS), *rows]) + "\n", "utf-8")
 
 
 def let_a_release_be_near_in(wait: timedelta, stages: Path) -> None:
