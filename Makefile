@@ -17,7 +17,7 @@ export GX_ANALYTICS_ENABLED := false
 export AIRFLOW__USAGE_DATA_COLLECTION__ENABLED := False
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up down test test-dbt test-cities test-faults test-fast bench-feeds bench-access bench-graphs bench-index docs lint format lock clean
+.PHONY: help setup setup-dev demo up down test test-dbt test-cities test-airflow test-faults test-fast bench-feeds bench-access bench-graphs bench-index docs lint format lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,8 +34,8 @@ up: setup ## Start Airflow and its UI, and leave them running
 down: setup ## Stop what `make up` started
 	@$(PY) -m citycheck down
 
-test: setup-dev ## Run all tests but those of dbt, of whole cities and of faults
-	$(PY) -m pytest -m "not dbt and not cities and not faults"
+test: setup-dev ## Run all tests but those of the targets below
+	$(PY) -m pytest -m "not dbt and not cities and not faults and not airflow"
 
 test-dbt: setup-dev ## Run the tests that build the dbt project on small cities
 	$(PY) -m pytest -m dbt
@@ -43,8 +43,11 @@ test-dbt: setup-dev ## Run the tests that build the dbt project on small cities
 test-cities: setup-dev ## Run the tests that take whole cities from source to release
 	$(PY) -m pytest -m cities
 
+test-airflow: setup-dev ## Run the tests in which people answer a running Airflow
+	$(PY) -m pytest -m airflow -p no:randomly
+
 test-faults: setup-dev ## Kill publish and every other step, fill the disk, move the clock: what was tried, survived, lost
-	$(PY) -m pytest -m faults -p no:randomly -q
+	$(PY) -m pytest -m faults -p no:randomly
 
 test-fast: setup-dev ## Run the tests that take no more than a moment
 	$(PY) -m pytest -m "not slow"

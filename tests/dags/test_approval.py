@@ -24,7 +24,7 @@ from citycheck.release.publication import RELEASE_CALENDAR, Publication
 from citycheck.settings import CityHome, settings
 from citycheck.steps.inputs import published_before
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.airflow]
 
 CITY = "quzhou_sample"
 DAG, WITH_A_DEADLINE = "candidate", "candidate_with_a_deadline"

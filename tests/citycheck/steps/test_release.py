@@ -124,6 +124,7 @@ def withdraw(version: int, city: str = "quzhou_sample") -> releases.Release:
 
 
 @pytest.mark.slow
+@pytest.mark.cities
 def test_a_version_is_made_again_byte_by_byte_and_what_follows_a_withdrawal_is_its_correction(project):
     """Neither a row that was appended to the calendar since, nor the withdrawal, changes what is made again."""
     project.ingest_all()
