@@ -389,4 +389,7 @@ def test_the_scheduler_imports_the_plugin_without_the_pages() -> None:
         f"print(sorted(set(sys.modules) - before), [m for m in {heavy} if m in sys.modules])"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ended.stdout.splitlines()[-1] == "['citycheck', 'citycheck.airflow_deadline', 'citycheck.airflow_plugin'] []"
+    assert (
+        ended.stdout.splitlines()[-1]
+        == "['citycheck', 'citycheck.airflow_deadline', 'citycheck.airflow_plugin'] []"
+    )
