@@ -518,7 +518,6 @@ def test_the_sample_has_values_and_every_kind_of_gap(city):
     assert set(mart["missing_reason"].dropna()) == {
         "size_unverified",
         "no_denominator",
-        "coverage_below_minimum",
         "withheld",
     }
     assert (mart["status"] == "ok").mean() > 0.95
