@@ -32,6 +32,7 @@ def candidate(
     supersedes: Published | None = None,
     release_at: str | None = None,
     approved: bool = True,
+    is_preview: bool = False,
 ) -> Build:
     """A staged candidate of some 20 files in the home of the settings, without the marts that it would come from."""
     build = Build(CITY, half_year, build_id or f"{version:016x}")
@@ -44,8 +45,10 @@ def candidate(
         release_at,
         supersedes=supersedes,
         earlier=(supersedes,) if supersedes else (),
+        is_preview=is_preview,
     )
     provenance = {
+        "cut_off": "2026-07-16T00:00:00+08:00",
         "code_commit": "0" * 40,
         "code_version": "0",
         "code_sha256": "0" * 64,

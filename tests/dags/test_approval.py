@@ -110,7 +110,13 @@ class Asked:
     """A run that waits for a person, with a candidate of its own."""
 
     def __init__(
-        self, airflow: LocalAirflow, home: Path, half_year: str, release_at: datetime | None, dag: str
+        self,
+        airflow: LocalAirflow,
+        home: Path,
+        half_year: str,
+        release_at: datetime | None,
+        dag: str,
+        is_preview: bool,
     ) -> None:
         self.airflow, self.half_year, self.dag = airflow, half_year, dag
         self.home = home / CITY
@@ -123,20 +129,20 @@ class Asked:
         provenance = {"city": CITY, "inputs": [], "code_commit": "unknown", "code_sha256": "0" * 64}
         provenance |= {"code_version": "0", "build": "0" * 16}
         out = tuple(published_before(CityHome(self.home), half_year))
-        publication = {
-            "publication": Publication(half_year, 1, "initial", "preliminary", at, earlier=out).as_json()
-        }
+        version = Publication(half_year, 1, "initial", "preliminary", at, earlier=out, is_preview=is_preview)
+        publication = {"publication": version.as_json()}
         (self.work / "bundle" / "provenance.json").write_text(json.dumps(provenance | publication))
         write_sums(self.work / "bundle")
         (self.work / "inputs.json").write_text(json.dumps({"provenance": provenance} | publication))
         candidate = {
             "fingerprint": sha256(self.work / "bundle" / SHA256SUMS),
             "release_at": at,
+            "is_preview": is_preview,
             "subject": f"{half_year} {{{{ 6 * 7 }}}}",
             "body": "| a |\n|---|\n| b |\n",
         }
         self.run = airflow.trigger(dag, {"build": self.build, "candidate": candidate})
-        self.wait_for("approve", "awaiting_input")
+        self.wait_for("approve", "skipped" if is_preview else "awaiting_input")
 
     def states(self) -> dict[str, str]:
         return {task["task_id"]: task["state"] for task in self.airflow.task_instances(self.dag, self.run)}
@@ -183,8 +189,8 @@ class Asked:
 
 @pytest.fixture
 def ask(airflow: LocalAirflow, project: Path):
-    return lambda half_year, release_at=None, dag=DAG: Asked(
-        airflow, project / "home", half_year, release_at, dag
+    return lambda half_year, release_at=None, dag=DAG, is_preview=False: Asked(
+        airflow, project / "home", half_year, release_at, dag, is_preview
     )
 
 
@@ -270,6 +276,14 @@ def test_who_may_not_approve_cannot_go_round_it(ask):
     assert "nothing is published without an approval" in asked.reasons()["publish"]
     assert "marked as done by hand, which is no decision" in asked.reasons()["rejected"]
     assert (asked.decisions, asked.versions) == ([], [])
+
+
+def test_a_preview_asks_nobody_and_is_not_published(ask):
+    asked = ask("2000H1", is_preview=True)
+    assert asked.end() == "success"
+    states = asked.states()
+    assert {states[task] for task in ("approve", "embargo", "publish", "rejected")} == {"skipped"}
+    assert asked.versions == []
 
 
 def test_what_is_approved_early_waits_without_a_worker_and_comes_out_at_its_time(ask, project):

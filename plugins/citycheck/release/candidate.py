@@ -95,6 +95,8 @@ def _facts(provenance: Mapping[str, Any], publication: Publication) -> str:
     ]
     if provenance["is_synthetic"]:
         facts.insert(0, "- **合成数据 synthetic data**")
+    if publication.is_preview:
+        facts.insert(0, "- **预览，截止时间之前所作，不会发布 a preview, made before its cut-off; it is never published**")
     if publication.reason_zh or publication.reason_en:
         said = " · ".join(filter(None, (publication.reason_zh, publication.reason_en)))
         facts.append(f"- 原因 reason: {_text(said)}")

@@ -53,6 +53,8 @@ class Publication:
     """What drift is measured against: the version before this one, else the half-year before."""
     earlier: tuple[Published, ...] = ()
     """Every version of this and earlier half-years that is out when this one is frozen, oldest first."""
+    is_preview: bool = False
+    """Frozen before its cut-off: to be looked at, never to be published."""
 
     @classmethod
     def from_json(cls, written: Mapping[str, Any]) -> Publication:

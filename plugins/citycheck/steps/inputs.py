@@ -204,6 +204,7 @@ def begin(
             kind=plan.kind,
             release_at=None if plan.release_at is None else plan.release_at.isoformat(),
             request=asked,
+            is_preview=now < counts_until,
         )
     except NotReady as missing:
         if waits_for_feeds:
@@ -233,6 +234,7 @@ def freeze(
     kind: Kind | None = None,
     release_at: str | None = None,
     request: Request | None = None,
+    is_preview: bool = False,
     recorded: Mapping[str, Any] | None = None,
     purpose: str = "index",
 ) -> Build:
@@ -269,7 +271,7 @@ def freeze(
         if provenance["code_sha256"] == recorded["code_sha256"]:
             provenance["code_commit"] = recorded["code_commit"]
     else:
-        publication = _publication(home, half_year, kind, stage, release_at, request or Request())
+        publication = _publication(home, half_year, kind, stage, release_at, request or Request(), is_preview)
         told = {"calendar": calendar.rows(about), "dates": _dates(about, period)}
     # Which commit the code lies in changes nothing of what is built: its hash is named, too.
     named = {name: value for name, value in provenance.items() if name != "code_commit"}
@@ -425,7 +427,13 @@ def _input_files(about: City, home: CityHome, build: Build, found: _Found) -> di
 
 
 def _publication(
-    home: CityHome, half_year: str, kind: Kind | None, stage: str, release_at: str | None, request: Request
+    home: CityHome,
+    half_year: str,
+    kind: Kind | None,
+    stage: str,
+    release_at: str | None,
+    request: Request,
+    is_preview: bool,
 ) -> Publication:
     """What the build is to become: the next version of its half-year."""
     out = published_before(home, half_year)
@@ -445,6 +453,7 @@ def _publication(
         supersedes,
         standing[-1] if standing else None,
         tuple(out),
+        is_preview,
     )
     publication.check()
     return publication

@@ -33,8 +33,8 @@ from citycheck.steps.index import Build
 def stage(build: Build) -> dict[str, Any]:
     """Write the complete bundle of the candidate in its work folder, where no reader looks; returns what an approver is shown.
 
-    The keys are fingerprint, version, kind, stage, release_at, subject and body. Raises `NotReady` before the gate has passed,
-    and `BadInput` when something that the bundle keeps back can be computed from it and the versions before it.
+    The keys are fingerprint, version, kind, stage, release_at, is_preview, subject and body. Raises `NotReady` before the gate
+    has passed, and `BadInput` when something that the bundle keeps back can be computed from it and the versions before it.
     """
     from citycheck.disclosure import audit
     from citycheck.release import candidate
@@ -84,6 +84,7 @@ def stage(build: Build) -> dict[str, Any]:
         "kind": publication.kind,
         "stage": publication.stage,
         "release_at": publication.release_at,
+        "is_preview": publication.is_preview,
         "subject": shown.subject,
         "body": shown.body,
     }
@@ -130,7 +131,7 @@ def decision_of(build: Build) -> Decision | None:
 def publish(build: Build, now: datetime, lookup: Lookup = connections.from_environment) -> releases.Release:
     """Publish the candidate that a person has approved, and let the warehouse's pointer follow. The same is published once.
 
-    Raises `BadInput` when nobody has approved exactly what is staged, or when another version has come in between,
+    Raises `BadInput` when nobody has approved exactly what is staged, when another version has come in between, or for a preview,
     `NothingToDo` when the current version was made from the same inputs, and `NotReady` before its announced time.
     """
     decision = decision_of(build)
@@ -147,6 +148,11 @@ def publish(build: Build, now: datetime, lookup: Lookup = connections.from_envir
     if standing is not None and standing.fingerprint != decision.candidate and index.is_released(build):
         raise NothingToDo(
             f"{build.half_year}: version {standing.version} was made from exactly these inputs; nothing is published twice."
+        )
+    if publication.is_preview:
+        raise BadInput(
+            f"{build.half_year}: build {build.id} was begun before its cut-off ({provenance['cut_off']}); a preview is never "
+            "published. Run the build again from its task `ready`, after the cut-off."
         )
     if not publication.may_be_out(now):
         raise NotReady(

@@ -226,11 +226,11 @@ def _closeness(release_at: datetime, now: datetime) -> State:
 
 
 def _candidate(city: str, home: CityHome, half_year: str) -> _Candidate | None:
-    """The newest candidate that would follow what is out now; older ones have been overtaken."""
+    """The newest candidate that would follow what is out now; older ones have been overtaken, and a preview follows nothing."""
     following = releases.next_version(home.releases, half_year)
     for build, decision in release.candidates(city, half_year):
         publication = _publication(build)
-        if publication.version == following:
+        if publication.version == following and not publication.is_preview:
             return _Candidate(
                 publication.stage,
                 publication.release_at,

@@ -44,6 +44,13 @@ def test_what_is_published_is_what_was_approved_whatever_was_written_down_since(
     assert verify.verify(published.path).problems == ()
 
 
+def test_a_preview_is_never_published(home):
+    build = approving.candidate(HALF_YEAR, 1, is_preview=True)
+    with pytest.raises(BadInput, match=r"was begun before its cut-off \(2026-07-16T00:00:00\+08:00\); a preview"):
+        release.publish(build, approving.NOW)
+    assert releases.versions(home.releases, HALF_YEAR) == []
+
+
 def test_a_candidate_that_nobody_or_nobody_now_has_approved_is_not_published(home):
     build = approving.candidate(HALF_YEAR, 1, approved=False)
     with pytest.raises(BadInput, match="nobody has decided on what is staged"):
@@ -133,6 +140,7 @@ def test_a_version_is_made_again_byte_by_byte_and_what_follows_a_withdrawal_is_i
     index.gate_marts(build)
     shown = release.stage(build)
     assert (shown["version"], shown["kind"], shown["stage"]) == (1, "initial", "preliminary")
+    assert not shown["is_preview"]
     assert shown["release_at"] == "2026-07-16T09:30:00+08:00"
     approving.publish(build)
 
@@ -145,6 +153,8 @@ def test_a_version_is_made_again_byte_by_byte_and_what_follows_a_withdrawal_is_i
     assert again.files > 80
     assert releases.current(project.home.releases, HALF_YEAR) is None
 
+    early = index.begin("town", HALF_YEAR, now=datetime(2026, 7, 15, tzinfo=UTC))
+    assert json.loads(early.inputs.read_text("utf-8"))["publication"]["is_preview"]
     corrected = json.loads(index.begin("town", HALF_YEAR, now=JULY).inputs.read_text("utf-8"))["publication"]
     assert (corrected["version"], corrected["kind"], corrected["stage"]) == (2, "correction", "preliminary")
     assert (corrected["reason_en"], corrected["responsible"]) == ("wrong categories", "citycheck")

@@ -65,13 +65,21 @@ class Town:
     def calendar(self, *rows: str) -> None:
         (self.folder / RELEASE_CALENDAR).write_text("\n".join([",".join(COLUMNS), *rows]) + "\n", "utf-8")
 
-    def stage(self, stage: str, approved: bool | None = None, *, version: int | None = None) -> Build:
+    def stage(
+        self,
+        stage: str,
+        approved: bool | None = None,
+        *,
+        version: int | None = None,
+        is_preview: bool = False,
+    ) -> Build:
         """A candidate of 2026H1."""
         self.candidates += 1
         number = version or releases.next_version(self.home.releases, "2026H1")
         build = Build("town", "2026H1", f"{self.candidates:016x}")
         build.staged.mkdir(parents=True)
-        publication = Publication("2026H1", number, "initial", stage, STAGES[stage].isoformat())
+        at = STAGES[stage].isoformat()
+        publication = Publication("2026H1", number, "initial", stage, at, is_preview=is_preview)
         build.inputs.write_text(json.dumps({"publication": publication.as_json(), "provenance": {}}))
         provenance = {"stage": stage, "made": self.candidates}
         (build.staged / "provenance.json").write_text(json.dumps(provenance))
@@ -243,6 +251,8 @@ def test_the_index_is_started_when_a_cut_off_has_passed_and_once(town):
     assert release_calendar.to_start("town", datetime(2026, 8, 15, tzinfo=ZONE)) == [
         run | {"stage": "verified"}
     ]
+    town.stage("preliminary", is_preview=True)
+    assert release_calendar.to_start("town", cut_off) == [run]
     town.stage("preliminary")
     assert release_calendar.to_start("town", cut_off) == []
     assert release_calendar.to_start("town", datetime(2026, 8, 15, tzinfo=ZONE)) == [
