@@ -68,7 +68,9 @@ class Approval(ApprovalOperator):
         ti = context["ti"]
         staged = ti.xcom_pull(task_ids="stage")
         if staged["is_preview"]:
-            raise AirflowSkipException("A preview, begun before its cut-off, is there to be looked at: nobody is asked.")
+            raise AirflowSkipException(
+                "A preview, begun before its cut-off, is there to be looked at: nobody is asked."
+            )
         ti.xcom_push("shown", staged["fingerprint"])
         return super().execute(context)
 

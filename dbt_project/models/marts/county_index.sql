@@ -1,43 +1,13 @@
 with
 
-areas as (
-    select * from {{ ref('areas') }}
+profiles as (
+    select * from {{ ref('int_index_profiles') }}
     where area_level = 'county'
 ),
 
-index_scores as (
-    select * from {{ ref('index_scores') }}
+comparisons as (
+    select * from {{ ref('index_comparisons') }}
     where area_level = 'county'
-),
-
-dimension_scores as (
-    select * from {{ ref('dimension_scores') }}
-    where area_level = 'county'
-),
-
-bands as (
-    select * from {{ ref('bands') }}
-),
-
-reports as (
-    select area_id, reports_per_1000
-    from {{ ref('repair_statistics') }}
-    where area_level = 'county' and category_code = 'all'
-),
-
-scores as (
-    select
-        area_id,
-        {%- for dimension_code, column in score_columns().items() %}
-        max(case when dimension_code = '{{ dimension_code }}' then score end) as {{ column }}{{ ',' if not loop.last }}
-        {%- endfor %}
-    from dimension_scores
-    group by area_id
-),
-
-intervals as (
-    select * from {{ ref('index_uncertainty') }}
-    where area_level = 'county' and node_code = 'index'
 ),
 
 -- the county behind: equals keep the order of their codes
@@ -45,7 +15,8 @@ ordered as (
     select
         area_id,
         lead(area_id) over (order by rank, area_id) as next_area_id
-    from intervals
+    from profiles
+    where rank_low is not null
 ),
 
 different_from_next as (
@@ -53,54 +24,43 @@ different_from_next as (
         ordered.area_id,
         comparisons.is_different
     from ordered
-    inner join {{ ref('index_comparisons') }} as comparisons
+    inner join comparisons
         on
-            comparisons.area_level = 'county'
-            and comparisons.area_id = least(ordered.area_id, ordered.next_area_id)
+            comparisons.area_id = least(ordered.area_id, ordered.next_area_id)
             and comparisons.other_area_id = greatest(ordered.area_id, ordered.next_area_id)
 ),
 
 final as (
     select
-        areas.area_id,
-        areas.area_name,
-        areas.residents,
-        index_scores.index_score,
-        intervals.score_low as index_low,
-        intervals.score_high as index_high,
-        index_scores.band_code,
-        bands.name_zh as band_zh,
-        bands.name_en as band_en,
-        index_scores.status,
-        index_scores.weight_available_pct,
-        index_scores.rank,
-        intervals.rank_low,
-        intervals.rank_high,
+        profiles.area_id,
+        profiles.area_name,
+        profiles.residents,
+        profiles.index_score,
+        profiles.index_low,
+        profiles.index_high,
+        profiles.band_code,
+        profiles.band_zh,
+        profiles.band_en,
+        profiles.status,
+        profiles.weight_available_pct,
+        profiles.rank,
+        profiles.rank_low,
+        profiles.rank_high,
         different_from_next.is_different as is_different_from_next,
-        index_scores.ranked_areas,
-        index_scores.previous_index_score,
-        index_scores.index_change,
-        index_scores.communities_below_60_pct,
-        index_scores.worst_tenth_score,
+        profiles.ranked_areas,
+        profiles.previous_index_score,
+        profiles.index_change,
+        profiles.communities_below_60_pct,
+        profiles.worst_tenth_score,
         {%- for column in score_columns().values() %}
-        scores.{{ column }},
+        profiles.{{ column }},
         {%- endfor %}
-        reports.reports_per_1000,
-        index_scores.obs_status,
-        index_scores.conf_status
-    from areas
-    inner join index_scores
-        on index_scores.area_id = areas.area_id
-    inner join scores
-        on scores.area_id = areas.area_id
-    left join intervals
-        on intervals.area_id = areas.area_id
+        profiles.reports_per_1000,
+        profiles.obs_status,
+        profiles.conf_status
+    from profiles
     left join different_from_next
-        on different_from_next.area_id = areas.area_id
-    left join bands
-        on bands.band_code = index_scores.band_code
-    left join reports
-        on reports.area_id = areas.area_id
+        on different_from_next.area_id = profiles.area_id
 )
 
 select * from final

@@ -46,7 +46,9 @@ def test_what_is_published_is_what_was_approved_whatever_was_written_down_since(
 
 def test_a_preview_is_never_published(home):
     build = approving.candidate(HALF_YEAR, 1, is_preview=True)
-    with pytest.raises(BadInput, match=r"was begun before its cut-off \(2026-07-16T00:00:00\+08:00\); a preview"):
+    with pytest.raises(
+        BadInput, match=r"was begun before its cut-off \(2026-07-16T00:00:00\+08:00\); a preview"
+    ):
         release.publish(build, approving.NOW)
     assert releases.versions(home.releases, HALF_YEAR) == []
 
