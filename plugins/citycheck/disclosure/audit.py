@@ -60,9 +60,9 @@ def told(findings: Sequence[Finding]) -> list[str]:
     return lines
 
 
-def check(paths: Sequence[Path]) -> None:
-    """Raises `BadInput`, naming the first, when a cell that these versions keep back can be recovered from them."""
-    for finding in attacks(paths):
+def check(candidate: Path, before: Sequence[Path] = ()) -> None:
+    """Raises `BadInput`, naming the first, when a cell can be recovered that the candidate, or a version before it, keeps back."""
+    for finding in attacks([*before, candidate]):
         if finding.recovered:
             raise BadInput(
                 f"{' + '.join(finding.versions)}: {len(finding.recovered)} figures that are kept back can be computed from what "
@@ -71,7 +71,7 @@ def check(paths: Sequence[Path]) -> None:
 
 
 def attacks(paths: Sequence[Path]) -> list[Finding]:
-    """The attack on each version in its order, and on all of them together where they are several."""
+    """The attack on each version, the oldest first, and on all of them together where they are several."""
     versions = [Published.read(path) for path in paths]
     found = [attack([version]) for version in versions]
     return [*found, attack(versions)] if len(versions) > 1 else found

@@ -65,7 +65,7 @@ def stage(build: Build) -> dict[str, Any]:
             before=before.path if before else None,
         )
     try:
-        audit.check([build.staged, *_controlled(build.home, publication)])
+        audit.check(build.staged, _controlled(build.home, publication))
     except BadInput:
         # To be looked into, but no candidate: nobody is asked about it.
         shutil.rmtree(build.refused, ignore_errors=True)
