@@ -14,6 +14,8 @@ from citycheck.local_airflow import TELEMETRY_OFF
 PROJECT = Path(__file__).resolve().parents[1]
 SHARED_DATA = PROJECT.parent / "shared" / "data"
 
+collect_ignore = ["browser"]  # they have an environment of their own: `make test-browser`
+
 # Set before any test imports Airflow or Great Expectations, which read them once.
 _HOME = tempfile.mkdtemp(prefix="citycheck-tests-")
 for _name in [name for name in os.environ if name.startswith(("AIRFLOW", "CITYCHECK_"))]:

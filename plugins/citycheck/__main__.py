@@ -1,3 +1,3 @@
 from citycheck.cli import app
 
-app()
+app(prog_name="citycheck")

@@ -25,32 +25,30 @@ async def pages(
     await app(scope, receive, send)
 
 
+def _view(name: str, route: str, href: str, destination: str, **more: Any) -> dict[str, Any]:
+    """A page in Airflow's UI. Addresses have no leading slash, so they hold for an Airflow below a path; its UI fills in
+    the braces."""
+    icon = "citycheck/static/icon.svg"
+    return {
+        "name": name,
+        "url_route": route,
+        "href": f"citycheck/{href}",
+        "destination": destination,
+        "icon": icon,
+        **more,
+    }
+
+
 class CitycheckPlugin(AirflowPlugin):
-    """A page of all builds, and the tab `dbt` of task instances and of runs."""
+    """The operator's pages, and the tabs of DAGs, of their runs and of task instances."""
 
     name = "citycheck"
     # Lists, as Airflow's own class declares them.
     deadline_references = [ReleaseIsNear]
     fastapi_apps = [{"name": "citycheck", "app": pages, "url_prefix": "/citycheck"}]
-    # Addresses without a leading slash: they hold for an Airflow below a path, too. Its UI fills in the braces.
     external_views = [
-        {
-            "name": "Builds 构建",
-            "href": "citycheck/",
-            "destination": "nav",
-            "nav_top_level": True,
-            "url_route": "builds",
-        },
-        {
-            "name": "dbt",
-            "href": "citycheck/run?dag_id={DAG_ID}&run_id={RUN_ID}",
-            "destination": "task_instance",
-            "url_route": "dbt",
-        },
-        {
-            "name": "dbt",
-            "href": "citycheck/run?dag_id={DAG_ID}&run_id={RUN_ID}",
-            "destination": "dag_run",
-            "url_route": "dbt-run",
-        },
+        _view("citycheck", "citycheck", "", "nav", nav_top_level=True),
+        _view("citycheck", "citycheck-dag", "dag?dag_id={DAG_ID}", "dag"),
+        _view("dbt", "dbt-run", "run?dag_id={DAG_ID}&run_id={RUN_ID}", "dag_run"),
+        _view("dbt", "dbt", "run?dag_id={DAG_ID}&run_id={RUN_ID}", "task_instance"),
     ]

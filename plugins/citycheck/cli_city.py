@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -16,15 +15,20 @@ from rich.table import Table
 
 from citycheck.errors import BadInput
 from citycheck.settings import settings
-from citycheck.terminal import or_one_sentence
+from citycheck.terminal import JsonOption, examples, or_one_sentence, tell
 
 if TYPE_CHECKING:
     from citycheck.cities.check import ColumnCheck, TableCheck
 
-app = typer.Typer(no_args_is_help=True, help="Add a city: its profile, tried before anything is ingested.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Add a city: its profile, tried before anything is ingested. 接入一座城市。",
+)
 
 
-@app.command("check")
+@app.command(
+    "check", epilog=examples("citycheck city check tainan", "citycheck city check --feed facilities --json")
+)
 def check_command(
     city: Annotated[
         str | None, typer.Argument(help="A folder of cities/; by default CITYCHECK_CITY.")
@@ -33,11 +37,12 @@ def check_command(
     half_year: Annotated[str | None, typer.Option(help="By default the latest complete one.")] = None,
     rows: Annotated[int, typer.Option(min=1, help="How many rows of each file are tried.")] = 1000,
     download: Annotated[bool, typer.Option(help="Fetch pinned files that are not in the folder.")] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Counts as JSON, without any text of the source.")
-    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Try a profile on the first rows of its files and show what each column would become. Nothing is kept."""
+    """Try a profile on the first rows of its files and show what each column would become. Nothing is kept.
+
+    With --json: names and counts, without any text of the source.
+    """
 
     def work() -> None:
         from citycheck.cities.check import check
@@ -54,7 +59,7 @@ def check_command(
             download=download,
         )
         if as_json:
-            print(json.dumps([without_texts(table) for table in found], ensure_ascii=False, indent=2))
+            tell(True, [without_texts(table) for table in found])
         else:
             console = Console()
             show(found, console, shows_texts=console.is_terminal)
@@ -63,13 +68,18 @@ def check_command(
     or_one_sentence(work)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "citycheck city new my_city --sample repair_reports=reports.csv --sample facilities=poi.xlsx"
+    )
+)
 def new(
     name: Annotated[str, typer.Argument(help="The city's folder: small letters, digits and _.")],
     sample: Annotated[list[str], typer.Option(help="FEED=FILE or TABLE=FILE, as often as there are files.")],
     time_zone: Annotated[
         str | None, typer.Option(help="The clocks of the sources, such as Asia/Shanghai.")
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Write a first profile from sample files: what can be told is filled in, the rest is marked."""
 
@@ -89,15 +99,18 @@ def new(
         left = [
             number for number, line in enumerate(path.read_text("utf-8").splitlines(), 1) if '"?"' in line
         ]
-        print(path)
-        if left:
-            print(f"Decide what is marked '?' (lines {', '.join(map(str, left))}).")
-        print(f"Then: citycheck city check {name}")
+        tell(
+            as_json,
+            {"path": path, "lines_to_decide": left},
+            str(path),
+            *([f"Decide what is marked '?' (lines {', '.join(map(str, left))})."] if left else []),
+            f"Then: citycheck city check {name}",
+        )
 
     or_one_sentence(work)
 
 
-@app.command()
+@app.command(epilog=examples("citycheck city schema > profile.schema.json"))
 def schema() -> None:
     """Print the JSON schema of profiles, as docs/profile.schema.json holds it."""
 

@@ -22,7 +22,7 @@ from typing import Any
 
 import duckdb
 
-from citycheck import FEEDS, connections, standard
+from citycheck import FEEDS, connections, progress, standard
 from citycheck.cities import reading
 from citycheck.cities.columns import compile_file
 from citycheck.cities.crs import check_crs
@@ -125,6 +125,7 @@ class TableCheck:
     notes: tuple[str, ...] = ()
 
 
+@progress.step("check")
 def check(
     city: City,
     sources: Path,

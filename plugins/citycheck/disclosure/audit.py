@@ -22,7 +22,7 @@ import numpy as np
 from scipy.linalg import null_space
 from scipy.sparse.csgraph import connected_components
 
-from citycheck import standard
+from citycheck import progress, standard
 from citycheck.disclosure.published import Name, Published
 from citycheck.disclosure.system import Cell, Equation, Flags, Floats, nested, possible, sparse
 from citycheck.errors import BadInput
@@ -61,7 +61,7 @@ def told(findings: Sequence[Finding]) -> list[str]:
 
 
 def check(candidate: Path, before: Sequence[Path] = ()) -> None:
-    """Raises `BadInput`, naming the first, when a cell can be recovered that the candidate, or a version before it, keeps back."""
+    """Raises `BadInput` when a cell that the candidate or a version before it keeps back can be recovered; names the first."""
     for finding in attacks([*before, candidate]):
         if finding.recovered:
             raise BadInput(
@@ -70,6 +70,7 @@ def check(candidate: Path, before: Sequence[Path] = ()) -> None:
             )
 
 
+@progress.step("audit")
 def attacks(paths: Sequence[Path]) -> list[Finding]:
     """The attack on each version, the oldest first, and on all of them together where they are several."""
     versions = [Published.read(path) for path in paths]

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 
-from citycheck import duck
+from citycheck import duck, progress
 from citycheck.errors import BadInput, CitycheckError
 from citycheck.index.spec import Node, Spec
 from citycheck.settings import settings
@@ -463,7 +463,8 @@ def _run_dbt(home: Path, steps: int) -> Path:
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DO_NOT_TRACK": "1",
     }
-    ran = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
+    with progress.step("compute"):
+        ran = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
     if ran.returncode != 0:
         said = (ran.stdout + ran.stderr).strip().splitlines()
         raise CitycheckError(f"dbt could not compute the index: {' '.join(said[-6:])}")

@@ -1,15 +1,24 @@
-"""Data Docs: one site a city, a page for every table and run, with counts only; nothing calls home."""
+"""Data Docs: one site a city, a page for every table and run, with counts only.
+
+Great Expectations words the checks; what its pages load from elsewhere, their scripts and their styles are taken out, and
+one style sheet of this project is put in. So they look the same from a disk and under the policy of the pages in Airflow.
+"""
 
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from html import escape
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import jinja2
 
 from citycheck.lake.files import replacing
 
@@ -20,8 +29,18 @@ if TYPE_CHECKING:
 _RESULTS = ".results"
 _LONG_SET = 40
 _ROW_LEVEL = re.compile(r"^(partial_)?unexpected_(index_)?(list|counts|query|rows|index_column_names)$")
-_REMOTE_LOGO = re.compile(r"https://great-expectations-web-assets\.s3[^/\"']*/[\w-]+\.png(\?[^\"']*)?")
-_FOOTER = re.compile(r"<footer.*?</footer>", re.DOTALL)
+NAVIGATION = "<!-- citycheck -->"
+"""Where whoever serves the pages may put links to others of its own."""
+_STYLE = "static/citycheck.css"
+_DROPPED = {"script", "style", "footer", "title", "link", "meta", "img"}
+_VOID = {"link", "meta", "img", "input", "br", "hr"}
+_KEPT = {"class", "id", "href", "type", "name", "checked", "scope", "colspan", "rowspan", "hidden"}
+_HEADINGS = {"h4": "h1", "h5": "h2", "h6": "h3"}
+_ICONS = {
+    "fa-check-circle": '<span class="passed">✓ passed</span>',
+    "fa-times": '<span class="failed">✗ failed</span>',
+    "fa-exclamation-triangle": '<span class="warned">⚠ could not run</span>',
+}
 
 
 def context(data_docs: Path | None = None) -> EphemeralDataContext:
@@ -93,10 +112,9 @@ def publish(
             )
             pages.append(page)
         site.build_data_docs(resource_identifiers=pages)
-        folders = [data_docs / "validations" / Path(*r.suite_name.split(".")) / run_name for r in results]
-        written = [path for folder in folders for path in folder.rglob("*.html")]
-        for html in [data_docs / "index.html", *written]:
-            _keep_to_itself(html, data_docs)
+        for html in (data_docs / "validations").rglob("*.html"):
+            _make_plain(html, data_docs)
+        _write_index(data_docs)
 
 
 def without_values(result: ExpectationSuiteValidationResult) -> None:
@@ -111,14 +129,137 @@ def without_values(result: ExpectationSuiteValidationResult) -> None:
             kwargs["value_set"] = [f"{len(kwargs['value_set'])} known codes"]
 
 
-def _keep_to_itself(html: Path, data_docs: Path) -> None:
-    """Take the local logo: Great Expectations' own would tell its server the time and an id of the site."""
-    images = os.path.relpath(data_docs / "static" / "images", html.parent)
+class _Plain(HTMLParser):
+    """A page of Great Expectations without what it loads, runs or styles; `out` is the rest, in its order."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=False)
+        self.out: list[str] = []
+        self._skipped = ""
+        self._depth = 0
+        """Of elements named `_skipped` within one that is left out with all that it holds."""
+        self._links: list[bool] = []
+        """Whether each open link is kept."""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        about = {name: value or "" for name, value in attrs}
+        if self._depth:
+            self._depth += tag == self._skipped
+        elif tag == "i":
+            self.out += [_ICONS[name] for name in about.get("class", "").split() if name in _ICONS]
+        elif self._is_left_out(tag, about):
+            if tag not in _VOID:
+                self._skipped, self._depth = tag, 1
+        elif tag == "a":
+            href = about.get("href", "")
+            # The suites have no pages of their own, and nothing here leads elsewhere.
+            self._links.append(not (":" in href or href.startswith("//") or "/expectations/" in href))
+            if self._links[-1]:
+                self._open(tag, attrs)
+        else:
+            self._open(_HEADINGS.get(tag, tag), attrs)
+
+    def handle_endtag(self, tag: str) -> None:
+        if self._depth:
+            self._depth -= tag == self._skipped
+        elif tag == "a":
+            if self._links and self._links.pop():
+                self.out.append("</a>")
+        elif tag != "i" and tag not in _VOID:
+            self.out.append(f"</{_HEADINGS.get(tag, tag)}>")
+
+    def handle_data(self, data: str) -> None:
+        if not self._depth:
+            self.out.append(data)
+
+    def handle_entityref(self, name: str) -> None:
+        self.handle_data(f"&{name};")
+
+    def handle_charref(self, name: str) -> None:
+        self.handle_data(f"&#{name};")
+
+    @staticmethod
+    def _is_left_out(tag: str, about: dict[str, str]) -> bool:
+        """With it goes all that it holds: its bar with the logo, and what opened parts by a script. They stand open."""
+        is_bar = tag == "nav" and "sticky-top" in about.get("class", "")
+        return tag in _DROPPED or is_bar or (tag == "a" and about.get("data-toggle") == "collapse")
+
+    def _open(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        kept = [
+            name if value is None else f'{name}="{escape(value)}"' for name, value in attrs if name in _KEPT
+        ]
+        self.out.append(f"<{' '.join([tag, *kept])}>")
+
+
+def plain(written: str, title: str, up: str) -> str:
+    """A page of Great Expectations as one that loads nothing but the site's own style sheet; `up` is the way to the site."""
+    parser = _Plain()
+    parser.feed(written[written.index("<body") :])
+    parser.close()
+    body = "".join(parser.out).split(">", 1)[1].rsplit("</body>", 1)[0]
+    # Their lines are indented for scripts; a browser shows one blank for all of that.
+    body = re.sub(r"\n\s*\n", "\n", body).strip()
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="UTF-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1.0">\n'
+        f'<title>{escape(title)}</title>\n<link rel="stylesheet" href="{up}/{_STYLE}">\n</head>\n<body>\n{NAVIGATION}\n'
+        f'<nav class="crumbs" aria-label="Breadcrumb"><a href="{up}/index.html">数据检查 Data Docs</a> / {escape(title)}</nav>\n'
+        f"<main>\n{body}\n</main>\n</body>\n</html>\n"
+    )
+
+
+def _make_plain(html: Path, data_docs: Path) -> None:
+    """Do it once: a page that was written before this is done may be one of an earlier citycheck."""
     written = html.read_text(encoding="utf-8")
-    quiet = _FOOTER.sub("", _REMOTE_LOGO.sub(f"{images}/logo-long.png", written))
-    if quiet != written:
-        with replacing(html) as temporary:
-            temporary.write_text(quiet, encoding="utf-8")
+    if NAVIGATION in written:
+        return
+    suite, run = html.relative_to(data_docs / "validations").parts[:2]
+    with replacing(html) as temporary:
+        up = os.path.relpath(data_docs, html.parent)
+        temporary.write_text(plain(written, f"{suite} · {run}", up), encoding="utf-8")
+
+
+def _write_index(data_docs: Path) -> None:
+    """All pages, the last half-year and run first. Great Expectations' own is made by a script."""
+    half_years: dict[str, list[dict[str, Any]]] = {}
+    for result in (data_docs / _RESULTS).rglob("*.json"):
+        page = data_docs / "validations" / result.relative_to(data_docs / _RESULTS).with_suffix(".html")
+        if not page.is_file():
+            continue
+        written = json.loads(result.read_text(encoding="utf-8"))
+        run, counts = written["meta"]["run_id"], written["statistics"]
+        half_years.setdefault(run["run_name"].split("-")[0], []).append(
+            {
+                "success": written["success"],
+                "suite": written["suite_name"],
+                "name": run["run_name"],
+                "time": run["run_time"][:16].replace("T", " "),
+                "checks": counts["evaluated_expectations"],
+                "failed": counts["unsuccessful_expectations"],
+                "href": page.relative_to(data_docs).as_posix(),
+            }
+        )
+    for runs in half_years.values():
+        runs.sort(key=lambda run: (run["suite"], run["name"]))
+        runs.sort(key=lambda run: str(run["time"]), reverse=True)
+        runs.sort(key=lambda run: bool(run["success"]))  # what failed comes first
+    here = Path(__file__).parent
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(here / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+    )
+    index = environment.get_template("data_docs.html.j2").render(
+        half_years=dict(sorted(half_years.items(), reverse=True))
+    )
+    for path, text in (
+        (data_docs / _STYLE, (here / "data_docs.css").read_text(encoding="utf-8")),
+        (data_docs / "index.html", index),
+    ):
+        path.parent.mkdir(exist_ok=True)
+        with replacing(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
 
 
 @contextmanager

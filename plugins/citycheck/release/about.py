@@ -38,6 +38,41 @@ LEVELS = {
     "street": Words("街道（镇）", "Street"),
     "community": Words("社区", "Community"),
 }
+TABLES = {
+    "communities": Words("社区", "Communities"),
+    "buildings": Words("住宅楼或人口点", "Buildings"),
+    "community_changes": Words("社区变更", "Changes of communities"),
+    "estates": Words("住宅小区", "Estates"),
+    "local_figures": Words("本市自有数据", "Figures of the city"),
+    "walking_edges": Words("步行路网", "Walking network"),
+    "facilities": Words("设施", "Facilities"),
+    "survey_responses": Words("问卷", "Answers"),
+    "meeting_items": Words("座谈会纪要", "Minutes of meetings"),
+    "population_margins": Words("人口构成", "Population by age, sex, tenure and household"),
+    "survey_invitations": Words("问卷发放数", "Invitations to the survey"),
+    "repair_reports": Words("报修件各版本", "Versions of reports"),
+}
+REASONS = {
+    "missing_key": Words("缺少主键", "The key is missing"),
+    "key_conflict": Words("同一主键内容不一", "The same key twice with different contents"),
+    "bad_value": Words("取值缺失或无法识别", "A value is missing or cannot be read"),
+    "unknown_code": Words("代码不在标准内", "A code that the standard does not know"),
+    "out_of_city": Words("位置在城市范围之外", "The place lies outside the city"),
+    "swapped_coordinates": Words("经纬度颠倒", "Longitude and latitude are swapped"),
+    "zero_coordinates": Words("坐标为零", "The place is at 0, 0"),
+    "unknown_community": Words("社区不在名录内", "The community is not in the register"),
+    "unknown_estate": Words("小区不在名录内", "The estate is not in the register"),
+    "negative_number": Words("数量为负", "A negative number"),
+    "age_groups_do_not_add_up": Words(
+        "分年龄人数与总数不符", "The age groups do not add up to the residents"
+    ),
+    "implausible_size": Words("面积不合理", "An implausible size"),
+    "rating_out_of_scale": Words("评分超出量表", "A rating off the scale"),
+    "outside_coverage": Words("不在来源覆盖的时间内", "Outside the time that the sources cover"),
+    "time_order": Words("时间先后矛盾", "Times in an impossible order"),
+    "future_time": Words("时间晚于来源写入时间", "A time later than the source could know"),
+    "invalid_geometry": Words("边界或线形无效", "An invalid boundary or line"),
+}
 AT_ONCE = Words("批准后即发布", "at once, when approved")
 
 

@@ -125,7 +125,8 @@ def _write(
     before: Path | None,
 ) -> None:
     """Every file of a bundle but its sums, each told in the data package that follows them."""
-    from citycheck.report.page import Download, render
+    from citycheck.report.bulletin import write_bulletin
+    from citycheck.report.page import Download, write_page
 
     tables = read_tables(connection, dbt_manifest, (*TABLES, GEOMETRY))
     about = describe(connection, provenance)
@@ -137,15 +138,17 @@ def _write(
         dictionary.write_dictionary(entries, folder),
         workbook.write_workbook(connection, about, provenance, published, entries, folder),
         notes.write_notes(connection, about, provenance, published, folder, before),
+        write_bulletin(connection, about, provenance, folder),
     ]
     downloads = [Download(r["path"], r["bytes"], r["title"], r["format"]) for r in resources]
-    (folder / "index.html").write_text(render(connection, provenance, downloads), encoding="utf-8")
+    page = write_page(connection, provenance, downloads, folder)
     write_json(folder / "provenance.json", provenance)
     resources += [
-        resource(folder, "index.html", "page", "网页 / The release as a page"),
+        *(resource(folder, path, name, title) for path, (name, title) in page.items()),
         resource(folder, "provenance.json", "provenance", "来历 / Provenance: inputs, code, standard"),
     ]
-    write_json(folder / dcat.FILE, dcat.catalog(connection, about, provenance, resources))
+    for_portals = [of for of in resources if not of["path"].startswith("page/")]
+    write_json(folder / dcat.FILE, dcat.catalog(connection, about, provenance, for_portals))
     resources.append(resource(folder, dcat.FILE, "catalog", "目录 / The release for data portals (DCAT-AP)"))
     write_json(folder / "datapackage.json", datapackage(about, provenance, resources))
 

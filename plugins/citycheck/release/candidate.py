@@ -51,9 +51,12 @@ class Summary:
 
 
 def summary(
-    staged: Path, *, before: Path | None, warnings: Sequence[str], data_docs: str, page: str
+    staged: Path, *, before: Path | None, warnings: Sequence[str], where: Mapping[str, str]
 ) -> Summary:
-    """What is asked about the bundle in `staged`; `before` is the version of the half-year that it would follow."""
+    """What is asked about the bundle in `staged`; `before` is the version of the half-year that it would follow.
+
+    `where` says where there is more to read: an address, or a path, by what lies there.
+    """
     provenance = read_json(staged / "provenance.json", "Run the task `stage` again.")
     publication = Publication.from_json(provenance["publication"])
     kind = KIND_NAMES[publication.kind]
@@ -69,7 +72,7 @@ def summary(
         _list("关卡警告 Warnings of the gate", warnings),
         _quarantined(staged),
         _suppressed(staged),
-        f"### 在哪里 Where\n\n- 候选页面 candidate's page: {_text(page, None)}\n- Data Docs: {_text(data_docs, None)}",
+        "### 在哪里 Where\n\n" + "\n".join(f"- {_link(*place)}" for place in where.items()),
     ]
     return Summary(
         f"{plain(city[0])} {publication.half_year} 第 {publication.version} 版（{kind.zh}，{stage['name_zh']}）待批准 · "
@@ -96,7 +99,10 @@ def _facts(provenance: Mapping[str, Any], publication: Publication) -> str:
     if provenance["is_synthetic"]:
         facts.insert(0, "- **合成数据 synthetic data**")
     if publication.is_preview:
-        facts.insert(0, "- **预览，截止时间之前所作，不会发布 a preview, made before its cut-off; it is never published**")
+        facts.insert(
+            0,
+            "- **预览，截止时间之前所作，不会发布 a preview, made before its cut-off; it is never published**",
+        )
     if publication.reason_zh or publication.reason_en:
         said = " · ".join(filter(None, (publication.reason_zh, publication.reason_en)))
         facts.append(f"- 原因 reason: {_text(said)}")
@@ -249,6 +255,12 @@ def _cut(lines: list[str], most: int) -> list[str]:
 def _text(value: object, longest: int | None = _LONGEST) -> str:
     """Text of others: one line, in which nothing is markup."""
     return escaped(value, longest)
+
+
+def _link(text: str, address: str) -> str:
+    """A link whose address may hold blanks and brackets."""
+    safe = re.sub(r"[<>\\\n]", lambda sign: f"%{ord(sign[0]):02X}", address)
+    return f"[{text}](<{safe}>)"
 
 
 def _number(value: float | None, form: str) -> str:

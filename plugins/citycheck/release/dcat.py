@@ -34,6 +34,7 @@ _FILE_TYPES = {
     "jsonld": "JSON_LD",
     "md": "TXT",
     "parquet": "PARQUET",
+    "pdf": "PDF",
     "xlsx": "XLSX",
 }
 _SERIES = "../../"

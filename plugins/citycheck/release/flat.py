@@ -16,13 +16,17 @@ from citycheck.release.tables import MOMENT, Column, Table, quoted
 
 Resource = dict[str, Any]
 MEDIA_TYPES = {
+    "css": "text/css",
     "csv": "text/csv",
     "gpkg": "application/geopackage+sqlite3",
     "html": "text/html",
+    "js": "text/javascript",
     "json": "application/json",
     "jsonld": "application/ld+json",
     "md": "text/markdown",
     "parquet": "application/vnd.apache.parquet",
+    "pdf": "application/pdf",
+    "txt": "text/plain",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 _MARK = b"\xef\xbb\xbf"

@@ -247,7 +247,7 @@ def _feed(code: str) -> Words:
 
 @lru_cache
 def _template() -> jinja2.Template:
-    from citycheck.report.page import change, number
+    from citycheck.report.figures import change, number
 
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from citycheck import progress
 from citycheck.errors import BadInput
 from citycheck.release import locate
 from citycheck.release.checksums import BLOCKS, SHA256SUMS, blocks_of, sums_of
@@ -64,6 +65,11 @@ class Verdict:
     def is_withdrawn(self) -> bool:
         return self.notice is not None
 
+    @property
+    def status(self) -> int:
+        """The exit status that `run` tells of."""
+        return 1 if self.problems else 4 if not self.is_sealed else 3 if self.is_withdrawn else 0
+
     def sentences(self) -> list[str]:
         """The verdict in words, the worst first."""
         if self.problems:
@@ -106,8 +112,7 @@ def run(path: Path, key: str | None = None) -> tuple[int, str]:
         verdict = verify(path, key)
     except BadInput as error:
         return 1, str(error)
-    status = 1 if verdict.problems else 4 if not verdict.is_sealed else 3 if verdict.is_withdrawn else 0
-    return status, "\n".join(verdict.sentences())
+    return verdict.status, "\n".join(verdict.sentences())
 
 
 def problems(folder: Path) -> list[str]:
@@ -125,9 +130,10 @@ def verify(folder: Path, trusted: str | Path | None = None) -> Verdict:
         if not folder.is_dir():
             return Verdict(folder, (f"{folder}: there is no such folder; expected an unpacked bundle",))
         bundle = _Bundle(folder)
-        if _SEAL & (bundle.files.keys() | bundle.odd.keys()):
-            return _sealed(bundle, expected_key)
-        found = _unsealed(bundle, bundle.files.keys() - _LATER)
+        with progress.step("verify", total=sum(bundle.files.values())):
+            if _SEAL & (bundle.files.keys() | bundle.odd.keys()):
+                return _sealed(bundle, expected_key)
+            found = _unsealed(bundle, bundle.files.keys() - _LATER)
         found += [
             f"{path}: this bundle was never published, so nobody can have withdrawn it"
             for path in sorted(_LATER & (bundle.files.keys() | bundle.odd.keys()))
@@ -178,7 +184,9 @@ class _Bundle:
 
     def sha256(self, path: str) -> str:
         with open(self._open(path), "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        progress.advance(self.files.get(path, 0))
+        return digest
 
     def membership(self, expected: set[str], where: str) -> Iterator[str]:
         """What is missing, added, or no file."""

@@ -8,14 +8,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from citycheck import standard
+from citycheck import progress, standard
 from citycheck.cities.profile import load_city
 from citycheck.duck import spatial_extension_path
 from citycheck.errors import CitycheckError, DiskFull, NotReady
@@ -39,6 +38,7 @@ class BuildFailed(CitycheckError):
     """dbt ended with an error or a failed test."""
 
 
+@progress.step("places")
 def build_places(build: Build) -> list[list[str]]:
     """Build and test every model that does not hang on who reaches what; returns the counties to measure, by task.
 
@@ -68,6 +68,7 @@ def measure_access(build: Build, counties: list[str]) -> dict[str, int]:
     return dict(rows)
 
 
+@progress.step("marts")
 def build_marts(build: Build) -> list[dict[str, Any]]:
     """Build and test the models that hang on who reaches what, up to the index; returns one row a node.
 
@@ -78,6 +79,7 @@ def build_marts(build: Build) -> list[dict[str, Any]]:
         return _run_dbt(build, "marts", build.marts, begin_with=build.places)
 
 
+@progress.step("uncertainty")
 def build_uncertainty(build: Build) -> list[dict[str, Any]]:
     """Draw how far the index may be trusted, and build and test the marts that show it; returns one row a node.
 
@@ -93,8 +95,11 @@ def build_uncertainty(build: Build) -> list[dict[str, Any]]:
 
 def build_all(build: Build) -> None:
     """Places, access of every county, marts, uncertainty: what the tasks of the DAG do, in one process."""
-    for counties in build_places(build):
-        measure_access(build, counties)
+    tasks = build_places(build)
+    with progress.step("access", total=len(tasks)):
+        for counties in tasks:
+            measure_access(build, counties)
+            progress.advance()
     build_marts(build)
     build_uncertainty(build)
 
@@ -137,7 +142,7 @@ def _run_dbt(build: Build, part: str, database: Path, begin_with: Path | None = 
         with telling_disk_full(unfinished):
             if begin_with is not None:
                 shutil.copyfile(begin_with, unfinished)
-            status = subprocess.run(command, env=environment, check=False).returncode
+            status = progress.run_dbt(command, environment)
             if said.is_file():
                 os.replace(said, kept)
             results = _results(kept)
@@ -151,6 +156,7 @@ def _run_dbt(build: Build, part: str, database: Path, begin_with: Path | None = 
     return results
 
 
+@progress.step("gate")
 def gate_marts(build: Build) -> dict[str, Any]:
     """Run the mart gate on the candidate; returns the failed checks of severity `warn`."""
     from citycheck.quality.gate import gate_marts as check
@@ -274,7 +280,7 @@ def _results(path: Path) -> list[dict[str, Any]]:
 def _tell(results: list[dict[str, Any]]) -> None:
     """Log what dbt's own lines, one a node and each failure again at the end, do not show: totals and the slowest ten."""
     kinds = Counter((result["node"].split(".")[0], result["status"]) for result in results)
-    print(
+    progress.detail(
         "dbt: "
         + (
             ", ".join(f"{count} {kind} {status}" for (kind, status), count in sorted(kinds.items()))
@@ -282,7 +288,7 @@ def _tell(results: list[dict[str, Any]]) -> None:
         )
     )
     for result in sorted(results, key=lambda result: (-result["seconds"], result["node"]))[:10]:
-        print(f"slowest ten: {result['seconds']:8.2f} s  {result['status']:8}  {result['node']}")
+        progress.detail(f"slowest ten: {result['seconds']:8.2f} s  {result['status']:8}  {result['node']}")
 
 
 def _failure(build: Build, results: list[dict[str, Any]]) -> CitycheckError:

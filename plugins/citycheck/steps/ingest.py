@@ -17,7 +17,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from citycheck import __version__, connections, standard
+from citycheck import __version__, connections, progress, standard
 from citycheck.cities import mapping
 from citycheck.cities.profile import City, load_city
 from citycheck.connections import Lookup
@@ -40,6 +40,7 @@ def covers(city: str, half_year: str) -> bool:
     return load_city(city).profile.covers(HalfYear.parse(half_year))
 
 
+@progress.step("land")
 def land(
     city: str,
     feed: str,
@@ -59,11 +60,12 @@ def land(
             deliveries.watermarks(known),
         )  # fmt: skip
     except landing.NothingNew as told:
-        print(told)
+        progress.detail(str(told))
         return str(store.latest(home, feed, half_year)["delivery"])
     return delivery.id
 
 
+@progress.step("map")
 def map_delivery(
     city: str,
     feed: str,
@@ -92,6 +94,7 @@ def map_delivery(
     }
 
 
+@progress.step("gate")
 def gate(city: str, feed: str, half_year: str, delivery_id: str) -> dict[str, dict[str, int]]:
     """Split the mapped rows into accepted and quarantined; returns the quarantined rows of each table by reason."""
     from citycheck.quality.gate import gate_feed
@@ -131,6 +134,7 @@ def _match_facilities(about: City, work: Path) -> None:
         pq.write_table(matches, temporary, compression="zstd")
 
 
+@progress.step("accept")
 def accept(
     city: str,
     feed: str,
@@ -154,7 +158,7 @@ def accept(
             try:
                 landing.receipt(home, feed, half_year, entry["delivery"])
             except NotReady as told:
-                print(f"{told} Until then it counts as it was accepted.")
+                progress.detail(f"{told} Until then it counts as it was accepted.")
                 continue
             map_delivery(city, feed, half_year, entry["delivery"], lookup)
             gate(city, feed, half_year, entry["delivery"])

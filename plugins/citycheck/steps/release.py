@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from citycheck import connections
+from citycheck import connections, progress
 from citycheck.cities.profile import load_city
 from citycheck.connections import Lookup
 from citycheck.errors import BadInput, NothingToDo, NotReady
@@ -30,6 +30,7 @@ from citycheck.steps import earlier, index, inputs, keys, shelf
 from citycheck.steps.index import Build
 
 
+@progress.step("stage")
 def stage(build: Build) -> dict[str, Any]:
     """Write the complete bundle of the candidate in its work folder, where no reader looks; returns what an approver is shown.
 
@@ -37,7 +38,6 @@ def stage(build: Build) -> dict[str, Any]:
     has passed, and `BadInput` when something that the bundle keeps back can be computed from it and the versions before it.
     """
     from citycheck.disclosure import audit
-    from citycheck.release import candidate
     from citycheck.release.bundle import stage as write_bundle
 
     made_of = index.frozen(build)
@@ -71,12 +71,24 @@ def stage(build: Build) -> dict[str, Any]:
         shutil.rmtree(build.refused, ignore_errors=True)
         os.rename(build.staged, build.refused)
         raise
-    shown = candidate.summary(
+    return shown(build, pages="citycheck")
+
+
+def shown(build: Build, pages: str | None = None) -> dict[str, Any]:
+    """What an approver is shown of the candidate that is staged, with the keys of `stage`.
+
+    `pages` is where Airflow serves the pages of `web/`, relative to where it is itself; without, files on this disk are named.
+    """
+    from citycheck.release import candidate
+
+    provenance = read_json(build.staged / "provenance.json", "Run the task `stage` again.")
+    publication = Publication.from_json(provenance["publication"])
+    before = publication.supersedes and earlier.published(build.home, publication.supersedes.as_json())
+    summary = candidate.summary(
         build.staged,
         before=before.path if before else None,
-        warnings=warnings,
-        data_docs=str(build.home.data_docs / "index.html"),
-        page=str(build.staged / "index.html"),
+        warnings=provenance["gate_warnings"],
+        where=_places(build, pages),
     )
     return {
         "fingerprint": sha256(build.staged / SHA256SUMS),
@@ -85,8 +97,24 @@ def stage(build: Build) -> dict[str, Any]:
         "stage": publication.stage,
         "release_at": publication.release_at,
         "is_preview": publication.is_preview,
-        "subject": shown.subject,
-        "body": shown.body,
+        "subject": summary.subject,
+        "body": summary.body,
+    }
+
+
+def _places(build: Build, pages: str | None) -> dict[str, str]:
+    """Where there is more to read about a candidate, by what lies there."""
+    of = f"{build.city}/{build.half_year}"
+    if pages is None:
+        return {
+            "候选页面 candidate's page": str(build.staged / "index.html"),
+            "Data Docs": str(build.home.data_docs / "index.html"),
+        }
+    return {
+        "候选 the candidate and its page": f"{pages}/candidates/{of}/{build.id}",
+        "数据行与隔离 rows and quarantine": f"{pages}/rows/{of}",
+        "Data Docs": f"{pages}/data-docs/{build.city}/index.html",
+        "构建、模型与测试 build, models and tests": f"{pages}/builds/{of}/{build.id}",
     }
 
 
@@ -128,6 +156,7 @@ def decision_of(build: Build) -> Decision | None:
     return Decision(**said[-1]) if said else None
 
 
+@progress.step("publish")
 def publish(build: Build, now: datetime, lookup: Lookup = connections.from_environment) -> releases.Release:
     """Publish the candidate that a person has approved, and let the warehouse's pointer follow. The same is published once.
 

@@ -1,1 +1,1 @@
-"""The pages inside Airflow's UI: every model, seed and test of each dbt build."""
+"""The operator's pages inside Airflow's UI; in `api/`, the interface for other systems."""

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from citycheck.settings import settings
 from citycheck.steps.index import Build
+from citycheck.web import ledger
 
 CITY = r"^[a-z0-9_]{1,64}$"
 HALF_YEAR = r"^[0-9]{4}H[12]$"
@@ -83,6 +84,10 @@ def named(city: object, half_year: object, build_id: object) -> Build | None:
     return None
 
 
+def is_half_year(text: str) -> bool:
+    return re.fullmatch(HALF_YEAR, text) is not None
+
+
 def results(build: Build) -> Results | None:
     """What dbt did; None when it has not said so (yet), or when what it said has been removed."""
     try:
@@ -98,7 +103,7 @@ def results(build: Build) -> Results | None:
 
 def described(found: Results, build: Build) -> tuple[Node, ...]:
     """The nodes with what the manifest says of them, and why those that were skipped were."""
-    manifest = _json(build.dbt_target / "manifest.json")
+    manifest = ledger.read(build.dbt_target / "manifest.json")
     entries, parents = manifest.get("nodes", {}), manifest.get("parent_map", {})
     failed = {node.unique_id: node.unique_id for node in found.nodes if node.outcome == "failed"}
     # A model whose test failed holds up what comes after it, too.
@@ -123,7 +128,7 @@ def everything() -> list[Listed]:
     paths = [*home.glob("*/scratch/index/*/*/"), *home.glob("*/warehouse/[0-9]*/*/")]
     names = {(path.relative_to(home).parts[0], path.parent.name, path.name) for path in paths}
     listed = [
-        Listed(build, results(build), build.database.is_file(), version(build))
+        Listed(build, results(build), build.database.is_file(), ledger.published_as(build))
         for build in (named(*name) for name in sorted(names))
         if build is not None
     ]
@@ -131,17 +136,6 @@ def everything() -> list[Listed]:
     listed.sort(key=lambda line: line.build.city)
     listed.sort(key=lambda line: line.build.half_year, reverse=True)
     return listed
-
-
-def version(build: Build) -> int | None:
-    """The last version of the release that was made of the build."""
-    written = (build.home.releases / build.half_year).glob("*/provenance.json")
-    made = [
-        int(path.parent.name)
-        for path in written
-        if path.parent.name.isdecimal() and _json(path).get("build") == build.id
-    ]
-    return max(made, default=None)
 
 
 @lru_cache(maxsize=1024)
@@ -184,12 +178,3 @@ def _tested(entry: Mapping[str, Any]) -> str:
     models = [about] if about else entry.get("depends_on", {}).get("nodes", [])
     column = f".{entry['column_name']}" if entry.get("column_name") else ""
     return ", ".join(str(model).split(".")[-1] + column for model in models)
-
-
-def _json(path: Path) -> dict[str, Any]:
-    """A JSON object, or an empty one when the file is not there or is not one."""
-    try:
-        written = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return written if isinstance(written, dict) else {}

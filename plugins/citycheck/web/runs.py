@@ -14,8 +14,11 @@ from sqlalchemy.orm import Session
 
 from citycheck.steps.index import Build
 from citycheck.web import builds
+from citycheck.web.rights import INDEX
 
 READY = "ready"
+_RUNS = 200
+"""So many of the last runs are looked through."""
 
 Sentence = tuple[str, str]
 """The same in Chinese and in English."""
@@ -59,3 +62,20 @@ def build_of(session: Session, dag_id: str, run_id: str) -> Build | Sentence:
         )
     ).all()
     return _BY_STATE.get(str(states[0]), WAITING) if states else ELSEWHERE
+
+
+def run_of(session: Session, build: Build) -> str | None:
+    """The last run of the index that made a build, while Airflow's database has it."""
+    notes = session.scalars(
+        select(XComModel)
+        .where(XComModel.dag_id == INDEX, XComModel.task_id == READY, XComModel.key == "return_value")
+        .order_by(XComModel.timestamp.desc())
+        .limit(_RUNS)
+    )
+    for note in notes:
+        value = XComModel.deserialize_value(note)
+        if isinstance(value, dict) and build == builds.named(
+            value.get("city"), value.get("half_year"), value.get("id")
+        ):
+            return str(note.run_id)
+    return None

@@ -34,17 +34,12 @@ _INDEX = f"""residents bigint, index_score double, band_code varchar, band_zh va
     rank_high bigint, is_different_from_next boolean, obs_status varchar, conf_status varchar"""
 _AREA = "area_level varchar, area_id varchar"
 _OTHERS = {
-    "index_series": ["half_year"],
-    "index_uncertainty": ["node_code"],
-    "index_comparisons": ["other_area_id"],
     "indicator_removals": ["indicator_code"],
     "indicator_contributions": ["indicator_code"],
     "repair_hot_spots": ["category_code"],
-    "survey_needs": ["need_code"],
     "survey_portrait": ["characteristic", "category"],
     "survey_response": ["channel"],
     "community_insights": ["item_code"],
-    "index_vintages": ["half_year", "version", "node_code"],
     "index_revisions": ["node_code"],
     "release_drift": ["measure_type", "subject_code"],
 }
@@ -60,7 +55,32 @@ MARTS = {
         f"area_id varchar, area_name varchar, county_id varchar, county_name varchar, {_INDEX}",
         ["area_id"],
     ),
-    "index_scores": (f"{_AREA}, index_score double, rank bigint", ["area_level", "area_id"]),
+    "index_scores": (
+        f"""{_AREA}, area_name varchar, index_score double, rank bigint, band_code varchar, status varchar,
+        weight_available_pct double""",
+        ["area_level", "area_id"],
+    ),
+    "index_uncertainty": (
+        f"{_AREA}, node_code varchar, score double, score_low double, score_high double",
+        ["area_level", "area_id", "node_code"],
+    ),
+    "index_comparisons": (
+        f"{_AREA}, other_area_id varchar, difference double, is_different boolean",
+        ["area_level", "area_id", "other_area_id"],
+    ),
+    "index_series": (
+        f"{_AREA}, half_year varchar, score_published double, score_same_standard double, is_break boolean",
+        ["area_level", "area_id", "half_year"],
+    ),
+    "index_vintages": (
+        f"half_year varchar, version integer, {_AREA}, node_code varchar, value double",
+        ["half_year", "version", "area_level", "area_id", "node_code"],
+    ),
+    "survey_needs": (
+        f"""{_AREA}, need_code varchar, respondents bigint, urgent_pct double, urgent_low_pct double,
+        urgent_high_pct double, need_rank bigint""",
+        ["area_level", "area_id", "need_code"],
+    ),
     "index_changes": (
         f"""{_AREA}, comparison varchar, node_code varchar, compared_half_year varchar, change double,
         is_comparable boolean, reason_zh varchar, reason_en varchar""",
@@ -104,7 +124,8 @@ MARTS = {
         ["community_id", "kind_code", "shortfall_status"],
     ),
     "kind_access": (
-        "area_level varchar, area_id varchar, kind_code varchar",
+        f"""{_AREA}, kind_code varchar, target_population bigint, covered_population bigint, covered_pct double,
+        facilities_counting bigint""",
         ["area_level", "area_id", "kind_code"],
     ),
     "detour_penalty": (
@@ -244,7 +265,15 @@ def _fill_standard(connection: Any) -> None:
             ('preliminary', '初步', 'preliminary'), ('verified', '核实', 'verified'), ('final', '最终', 'final')
         ) as t (stage_code, name_zh, name_en);
         create table standard.facility_kinds as select
-            'F01' as kind_code, '社区综合服务中心' as name_zh, 'Community integrated service centre' as name_en;
+            'F01' as kind_code, '社区综合服务中心' as name_zh, 'Community integrated service centre' as name_en,
+            'GOV' as dimension_code, 'required' as obligation, 300.0::double as radius_m, 500.0::double as radius_stock_m,
+            800.0::double as min_floor_area_m2, null::double as min_land_area_m2, 'A01' as action_code;
+        create table standard.renewal_actions as select * from (values
+            ('A01', '公共服务完善提升', 'Improvement of public services'), ('A05', null, null)
+        ) as t (action_code, name_zh, name_en);
+        create table standard.bands as select * from (values
+            ('weak', '中', 'weak'), ('poor', '差', 'poor')
+        ) as t (band_code, name_zh, name_en);
         create table standard.repair_categories as select
             'water' as category_code, '给排水' as name_zh, 'Water and drains' as name_en;
         create table standard.survey_questions as select
@@ -288,6 +317,10 @@ def _fill_marts(connection: Any, has_survey: bool) -> None:
                 [id_, name, county_id, county_name, 100 * n, 50.0, 812.25],
             )
             connection.execute(
+                "insert into marts.kind_access values ('community', ?, 'F01', 1000, ?, ?, 1)",
+                [id_, 1000 - 100 * n, 100.0 - 10 * n],
+            )
+            connection.execute(
                 "insert into marts.facilities values (?, ?, 'F01', ?, ?, ?, ?, ?, 812.5, null, 'operating', 'compliant', "
                 "'2020-03-01 00:00:00')",
                 [f"F{id_}", name, west + 0.005, south + 0.005, id_, f"S{county}", county_id],
@@ -312,9 +345,27 @@ def _fill_marts(connection: Any, has_survey: bool) -> None:
             [county_id, county_name, *_index(score, 3 - county, has_survey)],
         )
         connection.execute(
-            "insert into marts.index_scores values ('county', ?, ?, ?)", [county_id, score, 3 - county]
+            "insert into marts.index_scores values ('county', ?, ?, ?, ?, null, 'ok', 100)",
+            [county_id, county_name, score, 3 - county],
         )
         if score is not None:
+            connection.execute(
+                "insert into marts.index_series values ('county', ?, '2025H2', ?, ?, false), "
+                "('county', ?, '2026H1', ?, ?, false)",
+                [county_id, score - 1.5, score - 1.5, county_id, score, score],
+            )
+            connection.execute(
+                "insert into marts.index_vintages values ('2025H2', 3, 'county', ?, 'GOV-5', 91.25)",
+                [county_id],
+            )
+            connection.execute(
+                "insert into marts.survey_needs values ('county', ?, 'N01', 120, 40.04, 31.5, 49.25, 1)",
+                [county_id],
+            )
+            connection.execute(
+                "insert into marts.index_uncertainty values ('county', ?, 'GOV', ?, ?, ?)",
+                [county_id, score, score - 2, score + 2],
+            )
             connection.execute(
                 "insert into marts.index_changes values "
                 "('county', ?, 'previous', 'index', '2025H2', 1.5, true, null, null), "
@@ -346,6 +397,7 @@ def _fill_marts(connection: Any, has_survey: bool) -> None:
         )
     connection.execute(
         """
+        insert into marts.index_comparisons values ('county', 'C1', 'C2', -1.0, false);
         insert into marts.row_ledger values
             ('facilities', 'facilities', '2026H1', 'd1', 'facilities.csv', 100, 90, 7, 3, 0);
         insert into marts.spatial_findings values ('network_fragment', 'E1', 'E1'), ('network_fragment', 'E2', 'E2');

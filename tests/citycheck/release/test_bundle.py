@@ -16,6 +16,7 @@ from citycheck.duck import connect
 from citycheck.errors import BadInput, CitycheckError
 from citycheck.release import bundle
 from citycheck.release.checksums import sha256, verify
+from citycheck.report.page import SCRIPTS as page_scripts
 
 SEALED = {"SHA256SUMS", "blocks.json"}
 """What says what the other files must be."""
@@ -36,6 +37,7 @@ def test_every_table_is_there_as_parquet_and_csv(staged):
     others = {
         "geometry/citycheck.gpkg",
         "citycheck-2026H1.xlsx",
+        "bulletin.pdf",
         "catalog.jsonld",
         "data_dictionary.csv",
         "datapackage.json",
@@ -44,7 +46,9 @@ def test_every_table_is_there_as_parquet_and_csv(staged):
         "index.html",
         *SEALED,
     }
-    assert set(contents(staged)) == expected | layers | others
+    page = {f"page/{name}" for name in ("page.css", "data.js", "echarts.min.js", *page_scripts)}
+    page |= {f"page/echarts.{name}.txt" for name in ("LICENSE", "LICENSE-d3", "NOTICE")}
+    assert set(contents(staged)) == expected | layers | page | others
 
 
 def test_staging_twice_gives_the_same_bytes(full_build, staged, tmp_path):
@@ -142,7 +146,7 @@ def test_frictionless_accepts_the_package(staged):
     frictionless = pytest.importorskip("frictionless")
     report = frictionless.Package(staged / "datapackage.json").validate()
     assert report.flatten(["name", "type", "message"]) == []
-    assert report.stats["tasks"] == 2 * len(bundle.TABLES) + 11
+    assert report.stats["tasks"] == 2 * len(bundle.TABLES) + 12 + len(list((staged / "page").iterdir()))
 
 
 @pytest.mark.slow

@@ -49,7 +49,7 @@ def bundle(folder: Path, publication: Publication = FIRST, **tables: list[dict[s
 
 def read(staged: Path, before: Path | None = None, warnings: tuple[str, ...] = ()) -> candidate.Summary:
     return candidate.summary(
-        staged, before=before, warnings=warnings, data_docs="docs/index.html", page="page/index.html"
+        staged, before=before, warnings=warnings, where={"page": "pages/a b", "Data Docs": "docs/<x>.html"}
     )
 
 
@@ -181,3 +181,8 @@ def test_text_of_others_is_never_markup(tmp_path, where):
     )
     if where == "name":
         assert len(re.split(r"(?<!\\)\|", line)) == 8
+
+
+def test_where_there_is_more_to_read_is_linked(tmp_path):
+    body = read(bundle(tmp_path / "staged")).body
+    assert "- [page](<pages/a b>)\n- [Data Docs](<docs/%3Cx%3E.html>)\n" in body

@@ -96,7 +96,9 @@ def test_an_area_that_is_new_or_has_no_index_is_no_change_of_points(
     full_build, corrected, bundle_folder, tmp_path
 ):
     with connect(full_build.database) as connection:
-        connection.execute("insert into marts.index_scores values ('county', 'C9', 50, 3)")
+        connection.execute(
+            "insert into marts.index_scores (area_level, area_id, index_score, rank) values ('county', 'C9', 50, 3)"
+        )
         connection.execute(
             "update marts.index_scores set index_score = null, rank = null where area_id = 'C2'"
         )
@@ -117,9 +119,11 @@ def test_notes_do_not_hang_on_the_folder_of_the_version_before(
 
 def test_what_is_kept_back_one_by_one_is_counted_one_by_one(full_build, tmp_path):
     with connect(full_build.database) as connection:
+        connection.execute("delete from marts.survey_needs")
         connection.execute("alter table marts.survey_needs add column choice_suppression varchar")
         connection.execute(
-            "insert into marts.survey_needs select 'street', 'S' || n, 'N01', "
+            "insert into marts.survey_needs (area_level, area_id, need_code, choice_suppression) "
+            "select 'street', 'S' || n, 'N01', "
             "case when n < 4 then 'withheld' end from range(9) as t(n)"
         )
     manifest = json.loads(full_build.manifest.read_text(encoding="utf-8"))

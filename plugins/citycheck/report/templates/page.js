@@ -1,27 +1,56 @@
-// The language switch works without this; here it only tells the document and remembers the choice.
-for (const choice of document.querySelectorAll("input[name=language]")) {
-  choice.addEventListener("change", () => {
-    document.documentElement.lang = choice.id;
-    try { localStorage.setItem("citycheck-language", choice.id); } catch { /* not allowed from file:// */ }
-  });
-}
-try {
-  const kept = localStorage.getItem("citycheck-language");
-  if (kept === "en" || location.hash === "#en") document.getElementById("en").click();
-} catch { /* not allowed from file:// */ }
+// Puts the page together: language first, then the place that the address names, then what is further down.
+"use strict";
 
-const search = document.getElementById("search");
-const found = document.getElementById("found");
-const rows = [...document.querySelectorAll("#community-table tbody tr")].map((row) => [
-  row,
-  [...row.cells].slice(0, 3).map((cell) => cell.textContent).join(" ").toLowerCase(),
-]);
-search.addEventListener("input", () => {
-  const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
-  let shown = 0;
-  for (const [row, text] of rows) {
-    row.hidden = !words.every((word) => text.includes(word));
-    shown += row.hidden ? 0 : 1;
+(() => {
+  const { on, tell, state } = citycheck;
+  const root = document.documentElement;
+
+  function speak(language) {
+    state.language = language;
+    root.lang = language;
+    document.title = root.dataset[language === "zh" ? "titleZh" : "titleEn"];
   }
-  found.textContent = shown;
-});
+  for (const choice of document.querySelectorAll("input[name=language]")) {
+    choice.addEventListener("change", () => {
+      speak(choice.id);
+      try { localStorage.setItem("citycheck-language", choice.id); } catch { /* not allowed from file:// */ }
+      tell("language");
+    });
+  }
+  let language = "zh";
+  try { language = localStorage.getItem("citycheck-language") ?? language; } catch { /* not allowed from file:// */ }
+  if (new URLSearchParams(location.search).get("lang") === "en") language = "en";
+  if (language === "en") document.getElementById("en").checked = true;
+  speak(language === "en" ? "en" : "zh");
+
+  /** What is further down is drawn when there is nothing else to do. */
+  function below() {
+    citycheck.ledger.filters();
+    citycheck.ledger.ledger();
+    citycheck.ledger.promises();
+    citycheck.ledger.needs();
+  }
+
+  on("place", () => { citycheck.place.show(); citycheck.ledger.promises(); citycheck.ledger.needs(); });
+  on("measure", citycheck.ledger.mapTable);
+  on("language", () => { citycheck.place.show(); below(); citycheck.ledger.mapTable(); });
+  window.addEventListener("hashchange", () => {
+    const at = citycheck.fromAddress();
+    if (at == null) return;
+    citycheck.choose(at);
+    document.getElementById("place").scrollIntoView();
+  });
+
+  const asked = citycheck.fromAddress();
+  state.place = asked ?? 0;
+  citycheck.map.start();
+  citycheck.place.show();
+  if (asked) tell("place");
+  (window.requestIdleCallback ?? setTimeout)(below);
+  window.addEventListener("beforeprint", () => {
+    for (const more of document.querySelectorAll(".lacking + details")) more.open = true;
+    citycheck.map.resize(686, 380);
+    citycheck.charts.resize(320);
+  });
+  window.addEventListener("afterprint", () => { citycheck.map.resize(); citycheck.charts.resize(); });
+})();

@@ -4,6 +4,15 @@ const theme = localStorage.getItem("theme");
 if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;
 
 document.addEventListener("DOMContentLoaded", () => {
+  // Airflow shows the pages in a frame that may not lead its window elsewhere; its own pages open in the window itself.
+  for (const link of window.top === window ? [] : document.querySelectorAll("a[data-top]")) {
+    link.addEventListener("click", (event) => {
+      event.preventDefault();
+      const opened = window.top.document.createElement("a");
+      opened.href = link.href;
+      opened.click();
+    });
+  }
   const search = document.getElementById("search");
   if (!search) return;
   const rows = [...document.querySelectorAll("tbody tr")].map((row) => [row, row.textContent.toLowerCase()]);

@@ -1,4 +1,7 @@
-// WITHDRAWN.js appears beside this page only when the version is withdrawn, and calls this.
+// Read before the page is drawn, so that nothing moves or changes its language afterwards.
+document.documentElement.classList.add("has-script");
+
+// WITHDRAWN.js appears beside the page only when the version is withdrawn, and calls this.
 function citycheckWithdrawn(told) {
   const banner = document.getElementById("withdrawn");
   for (const place of banner.querySelectorAll("[data-of]")) place.textContent = told[place.dataset.of] ?? "–";

@@ -1,0 +1,168 @@
+// Tables that are drawn a page at a time, and what the sections below the map say of the chosen place.
+"use strict";
+
+citycheck.ledger = (() => {
+  const { core, areas, part, state, say, t, number, percent, element, isCity, isCounty, nameOf } = citycheck;
+  const PAGE = 20;
+
+  /**
+   * A table of many rows, a page at a time.
+   * @param {HTMLElement} place
+   * @param {{caption: string, columns: {name: string, kind?: string, cell: (row: number) => any}[], rows: number[], empty: string}} of
+   */
+  function paged(place, of) {
+    let page = 0;
+    const pages = Math.max(1, Math.ceil(of.rows.length / PAGE));
+    const body = element("tbody");
+    const where = element("output", { "aria-live": "polite" });
+    const [back, next] = [[-1, "‹", "上一页", "Previous page"], [1, "›", "下一页", "Next page"]].map(([by, sign, zh, en]) =>
+      element("button", { type: "button", "aria-label": t(zh, en), title: t(zh, en), onclick: () => { page += by; show(); } }, sign));
+    function show() {
+      const rows = of.rows.slice(page * PAGE, (page + 1) * PAGE);
+      body.replaceChildren(...rows.map((row) => element("tr", {}, of.columns.map((column, n) =>
+        element(n ? "td" : "th", { class: column.kind, scope: n ? null : "row" }, column.cell(row))))));
+      back.disabled = page === 0;
+      next.disabled = page >= pages - 1;
+      where.textContent = of.rows.length
+        ? t(`第 ${number(page * PAGE + 1, 0)}–${number(page * PAGE + rows.length, 0)} 条，共 ${number(of.rows.length, 0)} 条`, `${number(page * PAGE + 1, 0)}–${number(page * PAGE + rows.length, 0)} of ${number(of.rows.length, 0)}`)
+        : of.empty;
+    }
+    const table = element("table", {}, element("caption", {}, of.caption, synthetic()),
+      element("thead", {}, element("tr", {}, of.columns.map((column) => element("th", { scope: "col", class: column.kind }, column.name)))), body);
+    place.replaceChildren(
+      element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": of.caption }, of.rows.length ? table : null),
+      element("p", { class: "pager" }, pages > 1 ? back : null, where, pages > 1 ? next : null));
+    show();
+  }
+  const synthetic = () => (core.synthetic ? [" ", element("strong", { class: "synthetic" }, t("合成数据", "synthetic data"))] : []);
+
+  /** A link that chooses a place. */
+  const link = (at) => element("a", { href: `#${isCounty(at) ? "county" : "community"}=${encodeURIComponent(areas.id[at])}` }, nameOf(at));
+
+  // The ledger of shortfalls -------------------------------------------------------------------------------------
+
+  const field = (name) => document.getElementById(`ledger-${name}`);
+  const kindName = (code) => { const of = core.kinds.find((kind) => kind.code === code); return of ? say(of) : code; };
+  function option(value, text, chosen) {
+    return element("option", { value, selected: value === chosen }, text);
+  }
+  function filters() {
+    const of = part("shortfalls");
+    const all = (zh, en) => option("", t(zh, en), null);
+    const fill = (name, first, rest) => { const kept = field(name).value; field(name).replaceChildren(first, ...rest.map(([value, text]) => option(value, text, kept))); };
+    fill("county", all("全部", "All"), Array.from({ length: core.counties }, (_, n) => [String(n + 1), areas.name[n + 1]]));
+    fill("kind", all("全部", "All"), of.kinds.map((code, n) => [String(n), kindName(code)]));
+    fill("status", all("全部", "All"), of.statuses.map((code, n) => [String(n), say(core.shortfalls[code])]).filter(([n]) => of.status.includes(Number(n))));
+  }
+  function ledger() {
+    const place = document.getElementById("ledger");
+    if (!place) return;
+    const of = part("shortfalls");
+    const words = field("search").value.toLowerCase().split(/\s+/).filter(Boolean);
+    const [county, kind, status] = ["county", "kind", "status"].map((name) => (field(name).value === "" ? null : Number(field(name).value)));
+    const rows = [];
+    for (let n = 0; n < of.area.length; n += 1) {
+      const at = of.area[n];
+      if (county != null && areas.county[at] !== county) continue;
+      if (kind != null && of.kind[n] !== kind) continue;
+      if (status != null && of.status[n] !== status) continue;
+      if (words.length) {
+        const text = `${areas.name[at]} ${core.streets[areas.street[at]] ?? ""} ${nameOf(areas.county[at] ?? 0)} ${kindName(of.kinds[of.kind[n]])}`.toLowerCase();
+        if (!words.every((word) => text.includes(word))) continue;
+      }
+      rows.push(n);
+    }
+    paged(place, {
+      caption: core.network ? t("影响人数最多的在前。距离为到最近达标设施的步行距离。", "What affects most people comes first. Distances are on foot to the nearest facility that counts.")
+        : t("影响人数最多的在前。距离为到最近达标设施的直线距离。", "What affects most people comes first. Distances are in a straight line to the nearest facility that counts."),
+      empty: t("没有符合条件的短板", "No shortfall matches"),
+      rows,
+      columns: [
+        { name: t("社区", "Community"), cell: (n) => link(of.area[n]) },
+        { name: t("县（市、区）", "County"), cell: (n) => nameOf(areas.county[of.area[n]] ?? 0) },
+        { name: t("设施", "Facility"), cell: (n) => kindName(of.kinds[of.kind[n]]) },
+        { name: t("短板", "Shortfall"), cell: (n) => say(core.shortfalls[of.statuses[of.status[n]]]) },
+        { name: t("影响人数", "People affected"), kind: "num", cell: (n) => number(of.people[n], 0) },
+        { name: t("覆盖率", "Covered"), kind: "num", cell: (n) => percent(of.covered[n]) },
+        { name: t("最近距离（米）", "Nearest, m"), kind: "num", cell: (n) => number(of.metres[n], 0) },
+        { name: t("面积缺口（平方米）", "Area gap, m²"), kind: "num", cell: (n) => number(of.gap[n], 0) },
+        { name: t("首次出现", "First seen"), cell: (n) => of.half_years[of.since[n]] || "–" },
+      ],
+    });
+  }
+
+  // What the map shows, as a table -------------------------------------------------------------------------------
+
+  function mapTable() {
+    if (!document.getElementById("map-table-box").open) return;
+    const of = citycheck.map.measure();
+    const column = citycheck.map.values();
+    const rows = citycheck.communities().sort((one, other) => (column[other] ?? -1e9) - (column[one] ?? -1e9) || one - other);
+    paged(document.getElementById("map-table"), {
+      caption: t(`${of.zh}，高的在前。`, `${of.en}, the highest first.`),
+      empty: "–",
+      rows,
+      columns: [
+        { name: t("社区", "Community"), cell: link },
+        { name: t("街道", "Street"), cell: (at) => core.streets[areas.street[at]] ?? "" },
+        { name: t("县（市、区）", "County"), cell: (at) => nameOf(areas.county[at] ?? 0) },
+        { name: t("常住人口", "Residents"), kind: "num", cell: (at) => number(areas.residents[at], 0) },
+        { name: say(of), kind: "num", cell: (at) => citycheck.map.withUnit(column[at]) },
+        { name: t("指数", "Index"), kind: "num", cell: (at) => (areas.score[at] == null ? citycheck.insufficient() : number(areas.score[at])) },
+        { name: t("变化", "Change"), kind: "num", cell: (at) => citycheck.change(core.change.points[at]) },
+      ],
+    });
+  }
+
+  // Promises and needs of the chosen place -----------------------------------------------------------------------
+
+  const PROMISES = [["24 小时内分转", "Dispatched in 24 h"], ["分转后 24 小时内回应", "Answered in 24 h of that"]];
+  function promises() {
+    const place = document.getElementById("promise");
+    const known = core.promises.some((columns) => columns.some((column) => column[state.place] != null));
+    const title = element("h3", {}, nameOf(state.place));
+    if (!known) {
+      place.replaceChildren(title, element("p", { class: "none" }, t("没有可以公布的数值。", "There is no figure that may be published.")));
+      return;
+    }
+    const look = [["#1f4e79", "circle"], ["#b35900", "triangle"]];
+    const lines = core.promises.flatMap((columns, n) => {
+      const line = (at, isCityLine) => ({ name: (isCityLine ? t("全市：", "City: ") : "") + t(...PROMISES[n]), values: columns.map((column) => column[at]), colour: look[n][0], symbol: look[n][1], isCity: isCityLine });
+      return isCity(state.place) ? [line(0, false)] : [line(state.place, false), line(0, true)];
+    });
+    const table = element("table", { class: "slim" }, element("caption", {}, isCity(state.place) ? t("按半年的比例。", "Shares by half-year.") : t("按半年的比例；图中虚线为全市。", "Shares by half-year; dashed lines in the chart are the city’s."), synthetic()),
+      element("thead", {}, element("tr", {}, element("th", { scope: "col" }, t("承诺", "Promise")), core.promised.map((halfYear) => element("th", { scope: "col", class: "num" }, halfYear)))),
+      element("tbody", {}, lines.map((line) => element("tr", {}, element("th", { scope: "row" }, line.name), line.values.map((value) => element("td", { class: "num" }, percent(value)))))));
+    const words = lines.map((line) => `${line.name} ${line.values.map((value, n) => `${core.promised[n]} ${percent(value)}`).join(", ")}`).join("; ");
+    place.replaceChildren(title, element("div", { class: "pair" }, citycheck.charts.promises(core.promised, lines, words), element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": t("24 小时的承诺", "The promise of 24 hours") }, table)));
+  }
+
+  function needs() {
+    const of = part("needs");
+    const rows = [];
+    for (let n = of.area.indexOf(state.place); n >= 0 && of.area[n] === state.place; n += 1) rows.push(n);
+    const place = document.getElementById("need");
+    const title = element("h3", {}, nameOf(state.place));
+    if (!rows.length) {
+      place.replaceChildren(title, element("p", { class: "none" }, t("没有可以公布的问卷结果。", "There is no result of the survey that may be published.")));
+      return;
+    }
+    const most = Math.max(...rows.map((n) => of.high[n] ?? of.urgent[n]));
+    place.replaceChildren(title, element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": t("居民最急需的各项", "The needs, one by one") },
+      element("table", { class: "slim" },
+        element("caption", {}, t(`前 ${rows.length} 项；答卷 ${number(of.respondents[rows[0]], 0)} 份。`, `The first ${rows.length}; ${number(of.respondents[rows[0]], 0)} answers.`), synthetic()),
+        element("thead", {}, element("tr", {}, [["", "num"], [t("需求", "Need")], [t("选为最急需", "Chosen as most urgent"), "num"], [t("区间", "Interval"), "num"], ["", "bar"]].map(([name, kind]) =>
+          (name ? element("th", { scope: "col", class: kind }, name) : element("td", { class: kind }))))),
+        element("tbody", {}, rows.map((n, rank) => element("tr", {},
+          element("td", { class: "num rank" }, String(rank + 1)),
+          element("th", { scope: "row" }, say(of.needs[of.need[n]])),
+          element("td", { class: "num" }, percent(of.urgent[n])),
+          element("td", { class: "num" }, of.low[n] == null ? "–" : `${number(of.low[n])}–${number(of.high[n])}`),
+          element("td", { class: "bar" }, citycheck.charts.interval(of.urgent[n], of.low[n], of.high[n], 0, most))))))));
+  }
+
+  for (const name of ["search", "county", "kind", "status"]) field(name)?.addEventListener("input", ledger);
+  document.getElementById("map-table-box").addEventListener("toggle", mapTable);
+
+  return { filters: () => { if (field("search")) filters(); }, ledger, mapTable, promises, needs, link, synthetic, kindName };
+})();
