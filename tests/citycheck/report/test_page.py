@@ -79,6 +79,12 @@ def sparse_page(build_without_survey):
     return Page(html_of(build_without_survey))
 
 
+def test_a_preview_says_that_it_is_one(full_build, full_page):
+    preview = full_build.provenance["publication"] | {"is_preview": True}
+    assert "never published" in Page(html_of(full_build, publication=preview)).text("header")
+    assert "never published" not in full_page.text("header")
+
+
 def test_says_city_and_half_year_in_both_languages(full_page):
     for text in ("合成市", "Synthetic city", "2026年上半年", "First half of 2026"):
         assert text in full_page.text("header")
