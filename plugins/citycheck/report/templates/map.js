@@ -193,11 +193,16 @@
   const chart = echarts.init(box, null, { renderer: "canvas", devicePixelRatio: Math.max(fine, window.devicePixelRatio) });
   let city = [0, 0, 1, 1];
 
+  /** Width of the column of buttons over the map, in pixels. */
+  const BUTTONS = 56;
+
   function size() {
-    const [width, height] = [Math.max(1, chart.getWidth() - 24), Math.max(1, chart.getHeight() - 56)];
+    const [width, height] = [Math.max(1, chart.getWidth() - 24 - BUTTONS), Math.max(1, chart.getHeight() - 76)];
     const aspect = (city[2] - city[0]) / (city[3] - city[1]);
     return aspect > 1 ? Math.min(width, height * aspect) : Math.min(height, width / aspect);
   }
+  /** Left of the buttons, and with room above for the name of the northernmost county. */
+  const middle = () => [(chart.getWidth() - BUTTONS) / 2, chart.getHeight() / 2 + 14];
   const pixelsPerMetre = () => size() / Math.max(city[2] - city[0], city[3] - city[1]);
 
   function draw() {
@@ -206,7 +211,7 @@
     chart.setOption({
       animation: false,
       geo: {
-        map: "city", aspectScale: 1, roam: true, scaleLimit: { min: 0.8, max: 400 }, layoutCenter: ["50%", "52%"], layoutSize: size(),
+        map: "city", aspectScale: 1, roam: true, scaleLimit: { min: 0.8, max: 400 }, layoutCenter: middle(), layoutSize: size(),
         itemStyle: { areaColor: "#f4f4f2", borderColor: "#8a949e", borderWidth: 0.6 }, label: { show: false },
         emphasis: { label: { show: false }, itemStyle: { areaColor: "inherit", borderColor: "#b35900", borderWidth: 2 } },
         select: { disabled: true }, regions: regions(),
@@ -328,7 +333,7 @@
   function resize(width = "auto", height = "auto") {
     isOnPaper = width !== "auto";
     chart.resize({ width, height });
-    chart.setOption({ geo: { layoutSize: size() } });
+    chart.setOption({ geo: { layoutCenter: middle(), layoutSize: size() } });
     focus();
     if (isOnPaper) chart.getZr().flush();
   }
