@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 PEERS  ?= .venv-peers
+BROWSE ?= .venv-browser
 CITY   ?= quzhou_sample
 UV     ?= uv
 
@@ -17,7 +18,7 @@ export GX_ANALYTICS_ENABLED := false
 export AIRFLOW__USAGE_DATA_COLLECTION__ENABLED := False
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up down test test-dbt test-cities test-airflow test-faults test-fast bench-feeds bench-access bench-graphs bench-index docs lint format lock clean
+.PHONY: help setup setup-dev demo up down test test-dbt test-cities test-airflow test-faults test-browser test-fast bench-feeds bench-access bench-graphs bench-index bench-page bench-api docs lint format lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +50,9 @@ test-airflow: setup-dev ## Run the tests in which people answer a running Airflo
 test-faults: setup-dev ## Kill publish and every other step, fill the disk, move the clock: what was tried, survived, lost
 	$(PY) -m pytest -m faults -p no:randomly
 
+test-browser: setup-dev $(BROWSE)/browser.stamp ## Walk the pages as people do, in the system's Chromium (installed where it is missing)
+	$(BROWSE)/bin/python -m pytest -c tests/browser/pytest.ini tests/browser
+
 test-fast: setup-dev ## Run the tests that take no more than a moment
 	$(PY) -m pytest -m "not slow"
 
@@ -63,6 +67,12 @@ bench-graphs: $(PEERS)/peers.stamp ## Time the libraries that were weighed for w
 
 bench-index: setup $(PEERS)/peers.stamp ## Time thousands of draws around an index beside pandas and SALib; QUICK=1 for a tenth
 	@$(PY) -m bench.index --peers $(PEERS)/bin/python $(if $(filter 1,$(QUICK)),--quick) $(if $(JSON),--json $(JSON))
+
+bench-page: setup ## Time the first view of a release page in a cold browser, as released and with 6,000 communities
+	@$(PY) -m bench.page $(if $(JSON),--json $(JSON))
+
+bench-api: setup ## Time the HTTP interface behind Airflow's login: percentiles and answers a second; LARGE=1 for 6,000 communities
+	@$(PY) -m bench.api $(if $(filter 1,$(LARGE)),--large) $(if $(JSON),--json $(JSON))
 
 lint: setup-dev ## Check style (ruff, sqlfluff) and types (mypy)
 	$(PY) -m ruff check .
@@ -81,6 +91,7 @@ lock: ## Resolve requirements*.in again into the locks (needs uv); UPGRADE=--upg
 	$(UV) pip compile $(RESOLVE) requirements.in --output-file requirements.lock
 	$(UV) pip compile $(RESOLVE) requirements-dev.in --output-file requirements-dev.lock
 	$(UV) pip compile $(RESOLVE) bench/requirements-peers.in --output-file bench/requirements-peers.lock
+	$(UV) pip compile $(RESOLVE) tests/browser/requirements.in --output-file tests/browser/requirements.lock
 
 # One resolution for Python 3.11 and every later one; wheels only; no name of a registry gets in.
 RESOLVE = --quiet --universal --python-version 3.11 --no-build --generate-hashes --no-annotate \
@@ -89,7 +100,7 @@ RESOLVE = --quiet --universal --python-version 3.11 --no-build --generate-hashes
 clean: ## Remove what runs and tests have made, releases included (not .venv*)
 	@if [ -f var/airflow/processes.json ] && [ -x $(PY) ]; then $(PY) -m citycheck down; fi
 	rm -rf var .pytest_cache .mypy_cache .ruff_cache .hypothesis dbt_project/target dbt_project/logs logs
-	find . -name __pycache__ -type d -not -path './$(VENV)/*' -not -path './$(PEERS)/*' -prune -exec rm -rf {} +
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -not -path './$(PEERS)/*' -not -path './$(BROWSE)/*' -prune -exec rm -rf {} +
 
 # A stamp per lock: a changed lock is installed by the next command that needs it.
 $(VENV)/runtime.stamp: requirements.lock
@@ -98,6 +109,7 @@ $(VENV)/runtime.stamp: requirements.lock
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) install --require-hashes --no-deps -r requirements.lock
 	@$(PIP) check
+	@printf '#!/bin/sh\nPYTHONPATH="%s" exec "%s" -m citycheck "$$@"\n' '$(CURDIR)/plugins' '$(CURDIR)/$(PY)' > $(VENV)/bin/citycheck && chmod +x $(VENV)/bin/citycheck
 	@touch $@
 
 $(VENV)/dev.stamp: requirements-dev.lock $(VENV)/runtime.stamp
@@ -105,10 +117,16 @@ $(VENV)/dev.stamp: requirements-dev.lock $(VENV)/runtime.stamp
 	@$(PIP) check
 	@touch $@
 
-# The benchmark's peers, apart from everything else.
+# The benchmark's peers, and what drives a browser: each apart from everything else.
 $(PEERS)/peers.stamp: bench/requirements-peers.lock $(VENV)/runtime.stamp
 	@echo "Installing the peers into $(PEERS): once, a minute …"
-	@$(PYTHON) -m venv $(PEERS)
-	@$(PEERS)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps -r bench/requirements-peers.lock
-	@$(PEERS)/bin/python -m pip --disable-pip-version-check check
+	@$(call apart,$(PEERS),$<)
 	@touch $@
+
+$(BROWSE)/browser.stamp: tests/browser/requirements.lock
+	@$(call apart,$(BROWSE),$<)
+	@$(BROWSE)/bin/python tests/browser/chromium.py
+	@touch $@
+
+apart = $(PYTHON) -m venv $(1) && $(1)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps -r $(2) \
+	&& $(1)/bin/python -m pip --disable-pip-version-check check
