@@ -63,7 +63,7 @@ class Approval(ApprovalOperator):
     """
 
     def execute(self, context: Any) -> Any:
-        from airflow.sdk.exceptions import AirflowSkipException
+        from airflow.sdk.exceptions import AirflowSkipException, TaskAwaitingInput
 
         ti = context["ti"]
         staged = ti.xcom_pull(task_ids="stage")
@@ -71,20 +71,27 @@ class Approval(ApprovalOperator):
             raise AirflowSkipException(
                 "A preview, begun before its cut-off, is there to be looked at: nobody is asked."
             )
-        ti.xcom_push("shown", staged["fingerprint"])
-        return super().execute(context)
+        build = ti.xcom_pull(task_ids="ready")
+        try:
+            return super().execute(context)
+        except TaskAwaitingInput as asked:
+            # What is asked about stays with the question: XComs could be changed until the answer comes.
+            asked.kwargs = {"build": build, "candidate": staged["fingerprint"]}
+            raise
 
-    def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
+    def execute_complete(
+        self, context: Any, event: dict[str, Any], build: dict[str, str], candidate: str
+    ) -> Any:
         from citycheck.steps import index, release
 
         ti, approved = context["ti"], event["chosen_options"] == [self.APPROVE]
         decision = release.decide(
-            index.Build(**ti.xcom_pull(task_ids="ready")),
+            index.Build(**build),
             is_approved=approved,
             decided_by=event["responded_by_user"]["id"],
             decided_at=event["responded_at"].isoformat(),
             reason=str(event["params_input"].get("reason") or ""),
-            candidate=ti.xcom_pull(task_ids=self.task_id, key="shown"),
+            candidate=candidate,
         )
         print(decision.told)
         answer = super(ApprovalOperator, self).execute_complete(context, event)

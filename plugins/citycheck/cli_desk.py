@@ -1,4 +1,4 @@
-"""`citycheck sql`, `insight`, `index`, `method` and `index-schema`: what an analyst asks for."""
+"""`citycheck sql`, `insight`, `index`, `simulate`, `method` and `index-schema`: what an analyst asks for."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from citycheck.terminal import (
     DESK,
     STANDARD,
     CityOption,
+    HalfYearArgument,
     HalfYearOption,
     JsonOption,
     examples,
@@ -135,6 +136,32 @@ def index_command(
     or_one_sentence(
         lambda: commands.run(spec, data, out=out, columns=compare or [], json_only=as_json, most=most)
     )
+
+
+@app.command(
+    rich_help_panel=DESK,
+    epilog=examples(
+        "citycheck simulate 2026H1 --add F08@118.8735,28.9402,300",
+        "citycheck simulate 2026H1 --add F17@118.87,28.94,500 --add F12@118.88,28.95,800 --json",
+    ),
+)
+def simulate(
+    half_year: HalfYearArgument,
+    add: Annotated[
+        list[str],
+        typer.Option(help="KIND@LON,LAT,AREA: WGS84 degrees, m² of floor or land; may be repeated."),
+    ],
+    city: CityOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what facilities that are not there would change in a released half-year: the whole build again with them. 模拟。"""
+    from citycheck.steps import simulate as steps
+
+    def work() -> None:
+        effects = steps.run(known(city), half_year, [steps.Addition.parse(text) for text in add])
+        tell(as_json, [effect.as_json() for effect in effects], *steps.told(effects))
+
+    or_one_sentence(work)
 
 
 @app.command("method", rich_help_panel=STANDARD, epilog=examples("citycheck method"))

@@ -134,14 +134,14 @@ class Asked:
         (self.work / "bundle" / "provenance.json").write_text(json.dumps(provenance | publication))
         write_sums(self.work / "bundle")
         (self.work / "inputs.json").write_text(json.dumps({"provenance": provenance} | publication))
-        candidate = {
+        self.candidate = {
             "fingerprint": sha256(self.work / "bundle" / SHA256SUMS),
             "release_at": at,
             "is_preview": is_preview,
             "subject": f"{half_year} {{{{ 6 * 7 }}}}",
             "body": "| a |\n|---|\n| b |\n",
         }
-        self.run = airflow.trigger(dag, {"build": self.build, "candidate": candidate})
+        self.run = airflow.trigger(dag, {"build": self.build, "candidate": self.candidate})
         self.wait_for("approve", "skipped" if is_preview else "awaiting_input")
 
     def states(self) -> dict[str, str]:
@@ -276,6 +276,21 @@ def test_who_may_not_approve_cannot_go_round_it(ask):
     assert "nothing is published without an approval" in asked.reasons()["publish"]
     assert "marked as done by hand, which is no decision" in asked.reasons()["rejected"]
     assert (asked.decisions, asked.versions) == ([], [])
+
+
+def test_an_answer_is_about_the_candidate_that_was_asked_about(ask):
+    """An operator may write XComs while the question is open; the approval does not go over to another candidate."""
+    asked, other = ask("1999H1"), ask("2000H2")
+    path = f"dags/{DAG}/dagRuns/{asked.run}/taskInstances/{{}}/xcomEntries/return_value"
+    for task, value in (("ready", other.build), ("stage", other.candidate)):
+        changed = {"value": value, "map_index": -1}
+        assert asked.airflow._send("PATCH", path.format(task), "operator", json=changed).ok
+    assert asked.answer("Approve") == 200
+    asked.end()
+    assert [decision["is_approved"] for decision in asked.decisions] == [True]
+    assert (other.decisions, other.versions) == ([], [])
+    assert other.answer("Reject", "only here to be kept out") == 200
+    assert other.end() == "failed"
 
 
 def test_a_preview_asks_nobody_and_is_not_published(ask):

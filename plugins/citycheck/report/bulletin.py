@@ -15,6 +15,7 @@ from typing import Any
 
 import duckdb
 
+from citycheck import standard
 from citycheck.errors import CitycheckError
 from citycheck.release.about import AT_ONCE, About, half_year
 from citycheck.release.flat import Resource, resource, rows
@@ -79,7 +80,8 @@ def contents(
     """Everything that the bulletin tells, in words and numbers as they are printed."""
     counties = rows(connection, "select * from marts.county_index order by rank nulls last, area_id")
     has_index = any(county["index_score"] is not None for county in counties)
-    shown, changes = measure(connection), _changes(connection)
+    causes = _causes(connection)
+    shown, changes = measure(connection), _changes(connection, causes)
     shortfalls = _shortfalls(connection)
     drawing = figure(connection, shown, _MAP_PROPORTION)
     told: Row = {
@@ -97,7 +99,7 @@ def contents(
         "has_index": has_index,
         "weights": None if has_index else _weights(connection, counties),
         "distance": "沿路网步行" if provenance.get("walking_network") else "按直线",
-        "ranking": _ranking(counties, shown, has_index),
+        "ranking": _ranking(counties, shown, has_index, causes),
         "dimensions": _dimensions(connection, counties)
         if has_index and len(counties) <= _BY_DIMENSION
         else None,
@@ -179,7 +181,9 @@ def _weights(connection: duckdb.DuckDBPyConnection, counties: list[Row]) -> str:
     return f"指数只能依据全部权重的 {share}，标准要求至少 {number(weight_min(connection), 0)}%。"
 
 
-def _ranking(counties: list[Row], shown: Measure, has_index: bool) -> Row:
+def _ranking(
+    counties: list[Row], shown: Measure, has_index: bool, causes: Mapping[str, Sequence[Row]]
+) -> Row:
     """The counties in order; of very many, the first and the last."""
     half = _MOST_COUNTIES // 2
     kept = counties if len(counties) <= _MOST_COUNTIES else [*counties[:half], *counties[-half:]]
@@ -194,14 +198,14 @@ def _ranking(counties: list[Row], shown: Measure, has_index: bool) -> Row:
                 "weight": number(county["weight_available_pct"]),
                 "reports": number(county["reports_per_1000"]),
                 "value": number(shown.counties.get(county["area_id"])),
-                **(_ranked(county) if has_index else {}),
+                **(_ranked(county, causes.get(county["area_id"], [])) if has_index else {}),
             }
             for county in kept
         ],
     }
 
 
-def _ranked(county: Row) -> Row:
+def _ranked(county: Row, causes: Sequence[Row]) -> Row:
     """A county's place, with its index and interval once more as shares of 100 for the bar."""
     score, low, high = county["index_score"], county["index_low"], county["index_high"]
     ranks = county["rank_low"], county["rank_high"]
@@ -213,7 +217,7 @@ def _ranked(county: Row) -> Row:
         "bar": None if score is None else [share / 100 for share in (score, low or score, high or score)],
         "band": county["band_zh"] or "–",
         "change": change(county["index_change"]),
-        "verdict": _verdict(county),
+        "verdict": _verdict(county, causes),
         "is_same_as_next": county["is_different_from_next"] is False,
     }
 
@@ -244,8 +248,8 @@ def _dimensions(connection: duckdb.DuckDBPyConnection, counties: list[Row]) -> R
     }
 
 
-def _verdict(county: Row) -> str:
-    """Whether the index moved by more than half of its interval: the rule of the page, on figures as they are printed."""
+def _verdict(county: Row, causes: Sequence[Row] = ()) -> str:
+    """Whether the index moved by more than half of its interval, and what by: the rule of the page, on figures as printed."""
     moved, low, high = county["index_change"], county["index_low"], county["index_high"]
     if moved is None:
         return "–"
@@ -253,10 +257,12 @@ def _verdict(county: Row) -> str:
         return "持平"
     if low is None:
         return "无区间"
-    return "明显" if 2 * abs(rounded(moved)) > rounded(high) - rounded(low) else "不明显"
+    if 2 * abs(rounded(moved)) <= rounded(high) - rounded(low):
+        return "不明显"
+    return "数据变动" if 2 * abs(_parts(causes)[2]) > abs(moved) else "明显"
 
 
-def _changes(connection: duckdb.DuckDBPyConnection) -> Row:
+def _changes(connection: duckdb.DuckDBPyConnection, causes: Mapping[str, Sequence[Row]]) -> Row:
     """The counties whose index moved most since the half-year before, with what moved it."""
     found = rows(
         connection,
@@ -271,21 +277,20 @@ def _changes(connection: duckdb.DuckDBPyConnection) -> Row:
     comparable = [row for row in found if row["is_comparable"] and row["index_change"] is not None]
     directions = [direction(row["index_change"]) for row in comparable]
     largest = [row for row in comparable if direction(row["index_change"])][:_LARGEST]
-    causes = _causes(connection)
     return {
         "against": half_year(found[0]["compared_half_year"]).zh if comparable else None,
         "why_none": next((row["reason_zh"] for row in found if row["reason_zh"]), None),
         "risen": directions.count(1),
         "fallen": directions.count(-1),
         "same": directions.count(0),
-        "clear": sum(_verdict(row) == "明显" for row in comparable),
+        "clear": sum(_verdict(row, causes.get(row["area_id"], [])) == "明显" for row in comparable),
         "rows": [
             {
                 "name": _name(row["area_name"]),
                 "change": change(row["index_change"]),
                 "before": number(row["index_score"] - row["index_change"]),
                 "now": number(row["index_score"]),
-                "verdict": _verdict(row),
+                "verdict": _verdict(row, causes.get(row["area_id"], [])),
                 **_told(causes.get(row["area_id"], [])),
             }
             for row in largest
@@ -302,16 +307,23 @@ def _causes(connection: duckdb.DuckDBPyConnection) -> dict[str, list[Row]]:
         with by_cause as (
             select
                 area_id, cause_code, cast(sum(cast(points as decimal(38, 12))) as double) as points,
-                first(indicator_code order by abs(points) desc, indicator_code) as indicator_code
+                list(struct_pack(code := indicator_code, points := points) order by abs(points) desc, indicator_code) as moved
             from marts.index_change_causes
             where area_level = 'county' and comparison = 'previous' and node_code = 'index'
             group by area_id, cause_code
         )
-        select by_cause.area_id, cause_code, points, cause.name_zh, indicator.name_zh as indicator_zh
+        -- of the indicators that moved the same way
+        select
+            by_cause.area_id, cause_code, by_cause.points, cause.name_zh, indicator.name_zh as indicator_zh,
+            largest.points as indicator_points
         from by_cause
+        left join lateral (
+            select list_filter(moved, lambda one: one.points * by_cause.points > 0)[1] as same
+        ) on true
+        left join lateral (select same.code as indicator_code, same.points as points) as largest on true
         join standard.change_causes as cause using (cause_code)
-        left join marts.indicator_definitions as indicator using (indicator_code)
-        order by abs(points) desc, cause_code
+        left join marts.indicator_definitions as indicator on indicator.indicator_code = largest.indicator_code
+        order by abs(by_cause.points) desc, cause_code
         """,
     ):
         found.setdefault(row["area_id"], []).append(row)
@@ -321,17 +333,25 @@ def _causes(connection: duckdb.DuckDBPyConnection) -> dict[str, list[Row]]:
 def _told(causes: Sequence[Row]) -> Row:
     """The largest causes in words, and how much of the change happened, is of the survey, and of data and standard."""
     largest = [cause for cause in causes if direction(cause["points"])][:_CAUSES]
-    happened = sum(cause["points"] for cause in causes if cause["cause_code"] in _HAPPENED)
-    survey = sum(cause["points"] for cause in causes if cause["cause_code"] == "survey")
-    measured = sum(cause["points"] for cause in causes) - happened - survey
     return {
         "causes": [
             f"{cause['name_zh']} {_signed(cause['points'])}"
-            + (f"（{_name(cause['indicator_zh'], 40)}）" if cause["indicator_zh"] else "")
+            + (
+                f"（其中{_name(cause['indicator_zh'], 40)} {_signed(cause['indicator_points'])}）"
+                if cause["indicator_zh"]
+                else ""
+            )
             for cause in largest
         ],
-        "parts": [_signed(part) if causes else "–" for part in (happened, survey, measured)],
+        "parts": [_signed(part) if causes else "–" for part in _parts(causes)],
     }
+
+
+def _parts(causes: Sequence[Row]) -> tuple[float, float, float]:
+    """How much of a change happened, is of the survey, and of data and standard, in points."""
+    happened = sum(cause["points"] for cause in causes if cause["cause_code"] in _HAPPENED)
+    survey = sum(cause["points"] for cause in causes if cause["cause_code"] == "survey")
+    return happened, survey, sum(cause["points"] for cause in causes) - happened - survey
 
 
 def _signed(points: float) -> str:
@@ -339,12 +359,16 @@ def _signed(points: float) -> str:
 
 
 def _shortfalls(connection: duckdb.DuckDBPyConnection) -> Row:
-    """The shortfalls that leave most residents uncovered."""
+    """The shortfalls that leave most residents uncovered; those that are yet to be verified come last."""
     ((total,),) = connection.execute("select count(*) from marts.shortfalls").fetchall()
+    of_households = {
+        row["kind_code"] for row in standard.seed("facility_kinds") if row["target_group"] == "hh"
+    }
     worst = rows(
         connection,
         "select * from marts.shortfalls "
-        "order by uncovered_population desc nulls last, community_id, kind_code, shortfall_status limit ?",
+        "order by shortfall_status = 'unverified', uncovered_population desc nulls last, community_id, kind_code, "
+        "shortfall_status limit ?",
         [_WORST],
     )
     return {
@@ -357,7 +381,8 @@ def _shortfalls(connection: duckdb.DuckDBPyConnection) -> Row:
                 "status": SHORTFALLS[row["shortfall_status"]].zh
                 if row["shortfall_status"] in SHORTFALLS
                 else row["shortfall_status"],
-                "uncovered": number(row["uncovered_population"], 0),
+                "uncovered": number(row["uncovered_population"], 0)
+                + (" 户" if row["kind_code"] in of_households else ""),
                 "distance": number(row["nearest_counting_distance_m"], 0),
                 "first_seen": row["first_seen_half_year"] or "–",
             }

@@ -11,6 +11,7 @@ from typing import Any
 
 import duckdb
 
+from citycheck import standard
 from citycheck.release.about import About, Words
 from citycheck.report.figures import scaled
 from citycheck.report.queries import Row, ask
@@ -100,10 +101,15 @@ def _core(
         select
             kind_code as code, name_zh as zh, name_en as en, dimension_code as dimension, obligation,
             radius_m as radius, radius_stock_m as radius_stock, min_floor_area_m2 as floor,
-            min_land_area_m2 as land, action_code as action
+            relaxed_floor_area_m2 as relaxed, min_area_subtype as subtype, min_land_area_m2 as land,
+            target_group as target, action_code as action
         from standard.facility_kinds order by kind_code
         """,
     )
+    wider = _wider_in_existing_areas()
+    kinds = [
+        kind | {"radius_stock": kind["radius_stock"] if kind["code"] in wider else None} for kind in kinds
+    ]
     streets = sorted({row["street_name"] for row in areas if row.get("street_name")})
     count = len(areas)
     columns: Columns = {
@@ -129,6 +135,7 @@ def _core(
         "half_year": about.code,
         "city": about.city_name._asdict(),
         "network": bool(provenance.get("walking_network")),
+        "compliant_pct": standard.parameter("compliant_coverage_pct"),
         "counties": sum(row["area_level"] == "county" for row in areas),
         "dimensions": dimensions,
         "kinds": kinds,
@@ -147,6 +154,18 @@ def _core(
         "series": series,
         "promised": promised,
         "promises": promises,
+    }
+
+
+def _wider_in_existing_areas() -> set[str]:
+    """Kinds that are judged by a wider circle in existing areas: those of an indicator that says so, as in `int_kinds`."""
+    codes = {
+        row["indicator_code"] for row in standard.seed("indicators") if row["uses_stock_radius"] == "true"
+    }
+    return {
+        row["kind_code"]
+        for row in standard.seed("indicator_kinds")
+        if row["role"] == "primary" and row["indicator_code"] in codes
     }
 
 

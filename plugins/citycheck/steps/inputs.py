@@ -52,6 +52,8 @@ _PLACES = ("communities", "buildings", "estates", "walking_edges", "facilities")
 _STREETS = "walking_edges"
 _BEFORE = "previous_communities"
 """The input with the accepted communities of the half-year before."""
+_AS_RECORDED = ("rebuild", "simulate")
+"""Purposes for which everything is as a release has recorded it."""
 PARTS = ("places", "marts", "uncertainty")
 """The parts in which dbt builds the project."""
 
@@ -241,9 +243,9 @@ def freeze(
     """Write down exactly what the build is made from: what counts now, or what the provenance of a release has `recorded`.
 
     The stage, by default the first, says up to when sources count. For the purpose `recompute` only the recorded deliveries
-    count, all else is of today; for `rebuild` everything is as it was recorded. Raises `NotReady` when a feed has nothing
-    accepted, and `BadInput` when the city maps no communities, when its projected CRS does not fit it, when nothing of its
-    reports was written before the cut-off, or when something recorded is gone.
+    count, all else is of today; for `rebuild` and `simulate` everything is as it was recorded. Raises `NotReady` when a feed has
+    nothing accepted, and `BadInput` when the city maps no communities, when its projected CRS does not fit it, when nothing of
+    its reports was written before the cut-off, or when something recorded is gone.
     """
     about, home, period = load_city(city), settings().city_home(city), HalfYear.parse(half_year)
     stage = stage or (recorded or {}).get("stage") or standard.stages()[0]
@@ -254,7 +256,7 @@ def freeze(
         )
     if recorded is None:
         found = _found_now(about, home, period, stage)
-    elif purpose == "rebuild":
+    elif purpose in _AS_RECORDED:
         found = _found_then(home, period, recorded)
     else:
         found = replace(
@@ -265,7 +267,7 @@ def freeze(
     _check_accepted(home, half_year, found)
     _check_versions(about, home, period, stage, found.manifests)
     provenance = _provenance(about, home, period, stage, found)
-    if purpose == "rebuild" and recorded is not None:
+    if purpose in _AS_RECORDED and recorded is not None:
         publication = Publication.from_json(recorded["publication"])
         told = {"calendar": recorded["calendar"], "dates": recorded["dates"]}
         if provenance["code_sha256"] == recorded["code_sha256"]:

@@ -9,6 +9,7 @@ passes the scrubber, and a number long enough to be one of a phone is not shown.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -29,7 +30,8 @@ from citycheck.web import board
 
 MOST = 20
 """Sample rows a reason."""
-LONGEST = 64
+_CODE = re.compile(r"[0-9A-Za-z._:+/-]{1,64}|\[[a-z_ ]{1,20}\]")
+"""A code or an id, or the mark of what the scrubber took out."""
 LONG_NUMBER = 10_000_000
 """A phone number in the place of a floor area must not be shown."""
 PLACE = ("lon", "lat")
@@ -247,7 +249,9 @@ def _told(value: Any) -> str:
     if isinstance(value, int | float):
         return f"{value:.7g}" if abs(value) < LONG_NUMBER else "[…]"
     text = scrub(str(value))
-    return text if len(text) <= LONGEST else text[:LONGEST] + "…"
+    return (
+        text if _CODE.fullmatch(text) else "[…]"
+    )  # what is no code may be anything, a name or an address too
 
 
 def _profile(city: str) -> City | None:

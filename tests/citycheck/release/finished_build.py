@@ -267,7 +267,8 @@ def _fill_standard(connection: Any) -> None:
         create table standard.facility_kinds as select
             'F01' as kind_code, '社区综合服务中心' as name_zh, 'Community integrated service centre' as name_en,
             'GOV' as dimension_code, 'required' as obligation, 300.0::double as radius_m, 500.0::double as radius_stock_m,
-            800.0::double as min_floor_area_m2, null::double as min_land_area_m2, 'A01' as action_code;
+            800.0::double as min_floor_area_m2, 600.0::double as relaxed_floor_area_m2, null::varchar as min_area_subtype,
+            null::double as min_land_area_m2, 'all' as target_group, 'A01' as action_code;
         create table standard.renewal_actions as select * from (values
             ('A01', '公共服务完善提升', 'Improvement of public services'), ('A05', null, null)
         ) as t (action_code, name_zh, name_en);

@@ -250,9 +250,9 @@ def test_a_change_is_told_with_its_causes(full_build):
         ("合成甲县", "▲ +1.2"),
     ]
     assert largest[1]["causes"] == [
-        "设施开办与关停 +2.0（室外健身活动场地覆盖率）",
+        "设施开办与关停 +2.0（其中室外健身活动场地覆盖率 +2.0）",
         "居民问卷 −0.5",
-        "数据可得性与更正 −0.3（人均室外健身用地）",
+        "数据可得性与更正 −0.3（其中人均室外健身用地 −0.3）",
     ]
     assert largest[1]["parts"] == ["+2.0", "−0.5", "−0.3"]
     assert "设施开办与关停+2.0" in Pdf(typeset(told, about)).pages()[0].replace(" ", "")

@@ -240,6 +240,14 @@ def test_the_data_of_a_withdrawn_version_is_gone(asking: TestClient, path: str) 
     assert "withdrawn" in answer.json()["detail"] and "撤回" in answer.json()["detail_zh"]
 
 
+def test_from_the_notice_on_nothing_more_is_given(asking: TestClient, own: Path) -> None:
+    """A withdrawal that was killed before its last write: the pointer does not say it yet."""
+    last = "/releases/2026H1/2/tables/areas"
+    assert asking.get(last).status_code == 200
+    (own / "2026H1" / "2" / "WITHDRAWN.json").write_text('{"reason_en": "wrong"}')
+    assert asking.get(last).status_code == 410
+
+
 def test_a_withdrawn_version_says_why(asking: TestClient) -> None:
     about = got(asking, "/releases/2026H1/1")
     assert (

@@ -43,6 +43,11 @@ citycheck.ledger = (() => {
 
   const field = (name) => document.getElementById(`ledger-${name}`);
   const kindName = (code) => { const of = core.kinds.find((kind) => kind.code === code); return of ? say(of) : code; };
+  /** How many a kind leaves out: people, or households where it is meant for these. */
+  function people(count, code) {
+    const ofHouseholds = core.kinds.find((kind) => kind.code === code)?.target === "hh";
+    return [number(count, 0), ofHouseholds && count != null ? element("small", {}, t(" 户", " households")) : ""];
+  }
   function option(value, text, chosen) {
     return element("option", { value, selected: value === chosen }, text);
   }
@@ -73,8 +78,8 @@ citycheck.ledger = (() => {
       rows.push(n);
     }
     paged(place, {
-      caption: core.network ? t("影响人数最多的在前。距离为到最近达标设施的步行距离。", "What affects most people comes first. Distances are on foot to the nearest facility that counts.")
-        : t("影响人数最多的在前。距离为到最近达标设施的直线距离。", "What affects most people comes first. Distances are in a straight line to the nearest facility that counts."),
+      caption: core.network ? t(`影响人数最多的在前；覆盖率低于 ${core.compliant_pct}% 的记为覆盖不足。距离为未覆盖的住宅中最近一处到达标设施的步行距离。`, `What affects most people comes first; below ${core.compliant_pct} % a kind is not within reach. Distances are on foot, of the nearest home that is left out, to a facility that counts.`)
+        : t(`影响人数最多的在前；覆盖率低于 ${core.compliant_pct}% 的记为覆盖不足。距离为未覆盖的住宅中最近一处到达标设施的直线距离。`, `What affects most people comes first; below ${core.compliant_pct} % a kind is not within reach. Distances are in a straight line, of the nearest home that is left out, to a facility that counts.`),
       empty: t("没有符合条件的短板", "No shortfall matches"),
       rows,
       columns: [
@@ -82,9 +87,9 @@ citycheck.ledger = (() => {
         { name: t("县（市、区）", "County"), cell: (n) => nameOf(areas.county[of.area[n]] ?? 0) },
         { name: t("设施", "Facility"), cell: (n) => kindName(of.kinds[of.kind[n]]) },
         { name: t("短板", "Shortfall"), cell: (n) => say(core.shortfalls[of.statuses[of.status[n]]]) },
-        { name: t("影响人数", "People affected"), kind: "num", cell: (n) => number(of.people[n], 0) },
+        { name: t("影响人数", "People affected"), kind: "num", cell: (n) => people(of.people[n], of.kinds[of.kind[n]]) },
         { name: t("覆盖率", "Covered"), kind: "num", cell: (n) => percent(of.covered[n]) },
-        { name: t("最近距离（米）", "Nearest, m"), kind: "num", cell: (n) => number(of.metres[n], 0) },
+        { name: t("未覆盖者最近（米）", "Nearest left out, m"), kind: "num", cell: (n) => number(of.metres[n], 0) },
         { name: t("面积缺口（平方米）", "Area gap, m²"), kind: "num", cell: (n) => number(of.gap[n], 0) },
         { name: t("首次出现", "First seen"), cell: (n) => of.half_years[of.since[n]] || "–" },
       ],
@@ -164,5 +169,5 @@ citycheck.ledger = (() => {
   for (const name of ["search", "county", "kind", "status"]) field(name)?.addEventListener("input", ledger);
   document.getElementById("map-table-box").addEventListener("toggle", mapTable);
 
-  return { filters: () => { if (field("search")) filters(); }, ledger, mapTable, promises, needs, link, synthetic, kindName };
+  return { filters: () => { if (field("search")) filters(); }, ledger, mapTable, promises, needs, link, synthetic, kindName, people };
 })();

@@ -128,17 +128,21 @@ citycheck.place = (() => {
       const why = moved.why[at] == null ? t("没有可以对照的数值", "There is nothing to compare") : say(moved.reasons[moved.why[at]]);
       return [element("p", { class: "none" }, t(`与${before}不可比：${why}。`, `Not comparable with the ${before}: ${why}.`))];
     }
+    const rows = moved.causes.map((of, n) => ({ name: say(of), code: of.code, points: moved.by_cause[n][at] ?? 0, isReal: HAPPENED.includes(of.code) })).filter((row) => row.points !== 0);
+    const sum = (keep) => rows.filter(keep).reduce((total, row) => total + row.points, 0);
+    const measured = sum((row) => !row.isReal && row.code !== "survey");
     const half = areas.low[at] == null ? null : (areas.high[at] - areas.low[at]) / 2;
     const size = number(Math.abs(points));
     const said = points === 0 ? t(`与${before}相同。`, `The same as in the ${before}.`)
       : points > 0 ? t(`比${before}上升 ${size} 分。`, `${size} points more than in the ${before}.`)
         : t(`比${before}下降 ${size} 分。`, `${size} points less than in the ${before}.`);
     const isClear = half != null && Math.abs(points) > half;
+    // Points of causes are hundredths, those of the change tenths.
+    const isOfData = 2 * Math.abs(measured) > 10 * Math.abs(points);
     const real = points === 0 ? "" : half == null ? t("没有区间，不能判断差别是否真实。", "There is no interval to judge it by.")
+      : isClear && isOfData ? t(`这一变化超过指数区间的一半（${number(Math.round(half))} 分），但主要来自数据或标准的变动，不说明情况有了变化。`, `That is more than half of the index’s interval (${number(Math.round(half))} points), but most of it comes from data or standard, and says nothing of the place itself.`)
       : isClear ? t(`这一变化超过指数区间的一半（${number(Math.round(half))} 分），是明显的变化。`, `That is more than half of the index’s interval (${number(Math.round(half))} points): a clear change.`)
         : t(`这一变化在指数的不确定范围之内（区间的一半为 ${number(Math.round(half))} 分），不能说有明显变化。`, `That lies within what is uncertain about the index (half of its interval is ${number(Math.round(half))} points): no clear change.`);
-    const rows = moved.causes.map((of, n) => ({ name: say(of), code: of.code, points: moved.by_cause[n][at] ?? 0, isReal: HAPPENED.includes(of.code) })).filter((row) => row.points !== 0);
-    const sum = (keep) => rows.filter(keep).reduce((total, row) => total + row.points, 0);
     const parts = [element("p", { class: "verdict" }, element("strong", { class: direction(points) }, said), " ", real)];
     const scores = core.series.score.map((column) => column[at]);
     if (scores.filter((score) => score != null).length > 1) {
@@ -149,10 +153,10 @@ citycheck.place = (() => {
     }
     if (rows.length) {
       parts.push(element("p", {}, t(
-        `其中实际发生的（设施、小区、人口、报修）${change(sum((row) => row.isReal), 2)}，问卷 ${change(sum((row) => row.code === "survey"), 2)}，数据与标准 ${change(sum((row) => !row.isReal && row.code !== "survey"), 2)}。`,
-        `Of it, what happened (facilities, estates, people, reports) ${change(sum((row) => row.isReal), 2)}; answers to the survey ${change(sum((row) => row.code === "survey"), 2)}; data and standard ${change(sum((row) => !row.isReal && row.code !== "survey"), 2)}.`)));
+        `其中实际发生的（设施、小区、人口、报修）${change(sum((row) => row.isReal), 2)}，问卷 ${change(sum((row) => row.code === "survey"), 2)}，数据与标准 ${change(measured, 2)}。`,
+        `Of it, what happened (facilities, estates, people, reports) ${change(sum((row) => row.isReal), 2)}; answers to the survey ${change(sum((row) => row.code === "survey"), 2)}; data and standard ${change(measured, 2)}.`)));
       const words = rows.map((row) => `${row.name} ${change(row.points, 2)}`).join(t("；", "; "));
-      parts.push(element("figure", {}, citycheck.charts.causes(rows, words), element("figcaption", { class: "note" }, t("变化的原因（分）：实色为实际发生的，斜纹为测量上的。各原因之和等于变化。", "What moved the index, in points: solid bars happened, hatched ones are how it is measured. They add up to the change."))));
+      parts.push(element("figure", {}, citycheck.charts.causes(rows, words), element("figcaption", { class: "note" }, t("变化的原因（分）：实色为实际发生的，斜纹为测量上的。各原因之和等于变化（四舍五入或略有出入）。", "What moved the index, in points: solid bars happened, hatched ones are how it is measured. They add up to the change, but for rounding."))));
     }
     parts.push(element("p", { class: "note" }, t("判断偏于谨慎：两个半年用同样的权重和目标值，真实的差别往往比区间所示更清楚。", "The judgement errs on the careful side: both half-years share weights and goalposts, so a difference may be clearer than the interval tells.")));
     return parts;
@@ -185,12 +189,12 @@ citycheck.place = (() => {
     const one = isCommunity(at);
     const list = (of) => of.map((row) => element("tr", {},
       element("th", { scope: "row" }, kindButton(row.code), one ? element("small", {}, [...row.statuses].map((code) => say(core.shortfalls[code])).join(t("、", ", "))) : null),
-      element("td", { class: "num" }, number(row.people, 0)),
+      element("td", { class: "num" }, citycheck.ledger.people(row.people, row.code)),
       element("td", { class: "num" }, number(one ? row.metres : row.communities, 0))));
     const table = (of) => element("table", { class: "lacking" },
       element("caption", { class: "hidden" }, t("短板", "Shortfalls")),
       element("thead", {}, element("tr", {}, element("th", { scope: "col" }, t("设施", "Facility")), element("th", { scope: "col", class: "num" }, t("影响人数", "People affected")),
-        element("th", { scope: "col", class: "num" }, one ? t("最近（米）", "Nearest, m") : t("社区数", "Communities")))),
+        element("th", { scope: "col", class: "num" }, one ? t("未覆盖者最近（米）", "Nearest left out, m") : t("社区数", "Communities")))),
       element("tbody", {}, list(of)));
     const rest = rows.slice(8);
     return [
@@ -210,8 +214,12 @@ citycheck.place = (() => {
       groups.set(code, [...(groups.get(code) ?? []), { ...row, kind }]);
     }
     const asks = (kind) => [
-      kind.radius ? t(`${kind.radius} 米内`, `within ${kind.radius} m`) : "",
-      kind.floor ? t(`建筑面积 ${number(Math.round(kind.floor), 0)} 平方米以上`, `${number(Math.round(kind.floor), 0)} m² of floor or more`) : "",
+      kind.obligation === "recommended" ? t("推荐配置", "recommended") : "",
+      kind.radius_stock ? t(`${kind.radius} 米内，既有城区 ${kind.radius_stock} 米内`, `within ${kind.radius} m, ${kind.radius_stock} m in existing areas`)
+        : kind.radius ? t(`${kind.radius} 米内`, `within ${kind.radius} m`) : "",
+      !kind.floor ? "" : kind.subtype ? t(`其中超市建筑面积 ${number(Math.round(kind.floor), 0)} 平方米以上`, `supermarkets ${number(Math.round(kind.floor), 0)} m² of floor or more`)
+        : kind.relaxed ? t(`建筑面积 ${number(Math.round(kind.floor), 0)} 平方米以上，条件受限时 ${number(Math.round(kind.relaxed), 0)} 平方米`, `${number(Math.round(kind.floor), 0)} m² of floor or more, ${number(Math.round(kind.relaxed), 0)} where there is no room`)
+          : t(`建筑面积 ${number(Math.round(kind.floor), 0)} 平方米以上`, `${number(Math.round(kind.floor), 0)} m² of floor or more`),
       kind.land ? t(`用地 ${number(Math.round(kind.land), 0)} 平方米以上`, `${number(Math.round(kind.land), 0)} m² of land or more`) : "",
     ].filter(Boolean).join(t("，", ", "));
     return [

@@ -278,7 +278,9 @@ def release(request: Request, version: Named) -> Response:
         ],
         links=links,
     )
-    return _small(request, published().state, about)
+    # Of what the version was when it was looked up: it may be withdrawn meanwhile.
+    state = f"{version.fingerprint} {version.is_withdrawn} {version.is_current}"
+    return _small(request, state, about)
 
 
 @api.get(

@@ -16,7 +16,7 @@ from fastapi.dependencies.utils import get_flat_dependant
 
 from citycheck.web.api.layers import Box
 from citycheck.web.api.problems import Refused
-from citycheck.web.api.releases import HALF_YEAR, Version, published
+from citycheck.web.api.releases import HALF_YEAR, Version, opened, published
 
 MOST = 10_000
 """Features or rows a page."""
@@ -205,7 +205,8 @@ def _found(half_year: str, version: int) -> Version:
 
 
 def _standing(version: Version) -> Version:
-    if version.is_withdrawn:
+    # A withdrawal writes its notice first and the pointer last: from the first moment on, nothing more is given.
+    if version.is_withdrawn or opened(version).notice is not None:
         what = f"{version.half_year}/{version.version}"
         raise Refused(
             410,
