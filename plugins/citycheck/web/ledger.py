@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from citycheck.errors import BadInput
 from citycheck.release import publish as releases
 from citycheck.release.checksums import SHA256SUMS
 from citycheck.release.manifest import MANIFEST, WITHDRAWN
@@ -38,7 +39,7 @@ class Version:
 
     @property
     def publication(self) -> Written:
-        return _mapping(self.manifest.get("publication"))
+        return _publication(self.manifest.get("publication"))
 
     @property
     def decision(self) -> Written:
@@ -170,6 +171,10 @@ def _version(city: str, release: Release, standing: int | None) -> Version:
 
 def _candidate(build: Build, decision: Decision | None) -> Candidate:
     provenance = read(build.staged / "provenance.json")
+    if not _publication(provenance.get("publication")):
+        raise BadInput(
+            f"{build.half_year}: the provenance of candidate {build.id} is damaged. Run its task `stage` again."
+        )
     staged = datetime.fromtimestamp((build.staged / SHA256SUMS).stat().st_mtime, UTC)
     return Candidate(
         build,
@@ -179,6 +184,12 @@ def _candidate(build: Build, decision: Decision | None) -> Candidate:
         staged,
         decision,
     )
+
+
+def _publication(value: object) -> Written:
+    """What a version is or is to become; nothing where a damaged file does not say it."""
+    told = _mapping(value)
+    return told if {"version", "kind", "stage"} <= told.keys() else {}
 
 
 def _mapping(value: object) -> Written:

@@ -285,6 +285,14 @@ def test_hostile_text_is_on_the_pages_at_all(operator: TestClient, build: Build,
     assert "alert(" not in operator.get(ROUTES[5]).text, "samples show codes, and no other text"
 
 
+def test_damaged_files_hide_no_page(operator: TestClient, build: Build, city: CityHome) -> None:
+    (city.releases / "2026H1" / "1" / "manifest.json").write_text('{"publication": {"a": 1}}')
+    for path in city.work.glob("index/*/*/bundle/provenance.json"):
+        path.write_text("{")
+    for route in ("/citycheck/", "/citycheck/releases", VERIFY.removesuffix("/verify")):
+        assert operator.get(route).status_code == 200, route
+
+
 def test_a_withdrawn_version_says_so_wherever_it_is_shown(viewer: TestClient, city: CityHome) -> None:
     notice = {"reason_zh": HOSTILE, "reason_en": "beds", "responsible": "city"}
     (city.releases / "2026H1" / "1" / "WITHDRAWN.json").write_text(json.dumps(notice))
