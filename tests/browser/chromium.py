@@ -38,7 +38,8 @@ def find_or_install() -> str | None:
     if os.geteuid() == 0 and shutil.which("apt-get"):
         install = ["apt-get", "install", "--yes", "--no-install-recommends", "chromium", "fonts-noto-cjk"]
         for command in (["apt-get", "update"], install):
-            subprocess.run(command, check=False, capture_output=True)
+            quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+            subprocess.run(command, check=False, capture_output=True, stdin=subprocess.DEVNULL, env=quiet)
         if found := find():
             return found
     command = [sys.executable, "-m", "playwright", "install", "chromium"]
