@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 from citycheck import progress
-from citycheck.errors import BadInput
 from citycheck.release import locate
 from citycheck.release.checksums import BLOCKS, SHA256SUMS, blocks_of, sums_of
 from citycheck.release.manifest import (
@@ -101,18 +100,6 @@ class Verdict:
             )
             said.insert(0, f"{self.folder}: this version is WITHDRAWN ({told}).")
         return said
-
-
-def run(path: Path, key: str | None = None) -> tuple[int, str]:
-    """The verdict for the command line: its exit status, and what it prints.
-
-    0 sound and signed; 1 something is wrong, or `key` is none; 3 sound, but withdrawn; 4 sound, but nobody signed it.
-    """
-    try:
-        verdict = verify(path, key)
-    except BadInput as error:
-        return 1, str(error)
-    return verdict.status, "\n".join(verdict.sentences())
 
 
 def problems(folder: Path) -> list[str]:

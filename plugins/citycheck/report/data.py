@@ -232,22 +232,16 @@ def _access(
     position: Mapping[tuple[str, str], int],
     count: int,
 ) -> dict[str, Any]:
-    """By kind: the share covered, the people who are not, and how many facilities count."""
+    """By kind: the share covered."""
     rows = ask(
         connection,
         """
-        select
-            area_level, area_id, kind_code, covered_pct, facilities_counting,
-            target_population - covered_population as uncovered
+        select area_level, area_id, kind_code, covered_pct
         from marts.kind_access where area_level in ('city', 'county', 'community')
         """,
     )
     codes = [kind["code"] for kind in kinds]
-    return {
-        "covered": _spread(rows, position, codes, "kind_code", "covered_pct", count),
-        "uncovered": _spread(rows, position, codes, "kind_code", "uncovered", count, 0),
-        "counting": _spread(rows, position, codes, "kind_code", "facilities_counting", count, 0),
-    }
+    return {"covered": _spread(rows, position, codes, "kind_code", "covered_pct", count)}
 
 
 def _changes(

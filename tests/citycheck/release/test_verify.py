@@ -9,6 +9,7 @@ import random
 import re
 import shutil
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -27,9 +28,18 @@ from citycheck.release.manifest import (
     sign_notice,
     signature_of,
 )
-from citycheck.release.verify import problems, run, verify
+from citycheck.release.verify import problems, verify
 
 NOTICE = {"reason_zh": "问卷重复", "reason_en": "survey counted twice", "at": "2026-08-01T00:00:00+00:00"}
+
+
+def run(path: Path, key: str | None = None) -> tuple[int, str]:
+    """The exit status of a verdict, and its sentences."""
+    try:
+        verdict = verify(path, key)
+    except BadInput as error:
+        return 1, str(error)
+    return verdict.status, "\n".join(verdict.sentences())
 
 
 def every_file(folder):
