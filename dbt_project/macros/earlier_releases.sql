@@ -13,6 +13,21 @@
     {{ return(_of_releases(files, columns, ['half_year'])) }}
 {%- endmacro %}
 
+{#-
+    A table of every earlier release that was published under the definitions of today, as a subquery with the column half_year
+    and the columns {name: type}, null where the table lacks one; no row of a release that has no such table.
+-#}
+{% macro earlier_release_tables(table, columns) -%}
+    {%- set files = [] -%}
+    {%- for release in var('releases') if not release['reason'] and release['is_recomputed'] != 'true' -%}
+        {%- set path = release['folder'] ~ '/tables/' ~ table ~ '.parquet' -%}
+        {%- if file_exists(path) -%}
+            {%- do files.append({'file': path, 'half_year': release['half_year']}) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return(_of_releases(files, columns, ['half_year'], may_lack_columns=true)) }}
+{%- endmacro %}
+
 {#- What is known of every earlier release itself (var releases), as a subquery. -#}
 {% macro known_releases() -%}
     {%- set columns = {
@@ -36,7 +51,7 @@
     )
 {%- endmacro %}
 
-{% macro _of_releases(files, columns, labels=[]) -%}
+{% macro _of_releases(files, columns, labels=[], may_lack_columns=false) -%}
     (
         {%- for each in files %}
         select
@@ -46,7 +61,7 @@
             {%- for column, type in columns.items() %}
             cast({{ column }} as {{ type }}) as {{ column }}{{ ',' if not loop.last }}
             {%- endfor %}
-        from {{ parquet_file(each['file']) }}
+        from {{ parquet_columns(each['file'], columns) if may_lack_columns else parquet_file(each['file']) }}
         {{ 'union all' if not loop.last }}
         {%- else %}
         select

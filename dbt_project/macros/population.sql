@@ -15,3 +15,17 @@
         when 'elder60' then {{ relation }}.residents_age_60_plus
     end
 {%- endmacro %}
+{#-
+    Aggregate: people of a group, which is not known where the share of residents of whom it is known is too small (seed
+    scoring: indicator_min_coverage).
+-#}
+{% macro known_sum(population, residents) -%}
+    cast(case
+        when {{ reaches_share(
+            'sum(case when ' ~ population ~ ' is not null then ' ~ residents ~ ' else 0 end)',
+            'sum(' ~ residents ~ ')',
+            'indicator_min_coverage'
+        ) }}
+            then coalesce(sum({{ population }}), 0)
+    end as bigint)
+{%- endmacro %}

@@ -3,7 +3,18 @@
     {name: type}. Without a previous release the same columns, and no row; a column that it did not have yet is null.
 -#}
 {% macro previous_release_table(table, columns) -%}
-    {%- set folder = var('previous_release') -%}
+    {{- _release_table(var('previous_release'), table, columns) -}}
+{%- endmacro %}
+
+{#-
+    Likewise of the newest earlier release that tells of projects (var projects_before, its folder): a project lives on over a
+    half-year without a release.
+-#}
+{% macro projects_before_table(table, columns) -%}
+    {{- _release_table(var('projects_before', ''), table, columns) -}}
+{%- endmacro %}
+
+{% macro _release_table(folder, table, columns) -%}
     (
         select
             {%- for column, type in columns.items() %}

@@ -29,6 +29,15 @@
     ('repair_categories', 'category_code', 'action_status', none),
     ('repair_categories', 'category_code', 'counts_status', none),
     ('renewal_actions', 'action_code', 'status', 'source_id'),
+    ('renewal_means', 'means_code', 'status', 'source_id'),
+    ('renewal_pools', 'pool_code', 'status', 'source_id'),
+    ('renewal_scales', 'scale_code', 'status', 'source_id'),
+    ('renewal_reasons', 'reason_code', 'status', 'source_id'),
+    ('renewal_rules', 'rule_order', 'status', 'source_id'),
+    ('renewal_pool_rules', 'rule_order', 'status', 'source_id'),
+    ('renewal_priority', 'part_code', 'status', 'source_id'),
+    ('renewal_categories', 'category_code', 'status', 'source_id'),
+    ('renewal_costs', 'subject_code', 'status', 'source_id'),
     ('service_types', 'type_code', 'status', 'source_id'),
     ('calendars', 'calendar_code', 'status', 'source_id'),
     ('calendar_days', 'day', 'status', 'source_id'),
@@ -43,6 +52,11 @@
     ('obs_statuses', 'obs_status', 'status', 'source_id'),
     ('conf_statuses', 'conf_status', 'status', 'source_id'),
     ('release_drift_limits', 'measure_type', 'status', 'source_id'),
+    ('renewal_limits', 'limit_code', 'status', 'source_id'),
+    ('renewal_refresh', 'rule_code', 'status', 'source_id'),
+    ('renewal_programme', 'parameter', 'status', 'source_id'),
+    ('renewal_goals', 'goal_code', 'status', 'source_id'),
+    ('renewal_goal_reviews', 'review_code', 'status', 'source_id'),
 ] %}
 
 with

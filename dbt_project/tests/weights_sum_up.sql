@@ -1,4 +1,4 @@
--- Dimension weights sum to 100, and indicator weights to 1 inside each dimension.
+-- Dimension weights sum to 100, indicator weights to 1 inside each dimension, and those of the priority to 1.
 with
 
 sums as (
@@ -12,6 +12,11 @@ sums as (
         sum(weight) as total
     from {{ ref('int_indicators') }}
     group by dimension_code
+    union all
+    select
+        'renewal_priority' as what,
+        sum(weight) as total
+    from {{ ref('renewal_priority') }}
 ),
 
 final as (

@@ -139,6 +139,7 @@ class SmallCity:
             "buildings": self._buildings(),
             "estates": self._estates(),
             "facilities": self._facilities(),
+            "candidate_sites": self._sites(),
             "survey_responses": self._survey(),
             "repair_reports": self._reports(),
             "walking_edges": self._streets() if self.has_streets else [],
@@ -165,6 +166,23 @@ class SmallCity:
     def corner(number: int) -> tuple[float, float]:
         """South-west corner of community C<number>: four in a row, two rows, sharing borders."""
         return WEST + UNIT_DEGREES * ((number - 1) % 4), SOUTH + UNIT_DEGREES * ((number - 1) // 4)
+
+    def _sites(self) -> Rows:
+        """A room in C1, one there that is free a moment too late, and land south of C2, in no community."""
+        west, south = self.corner(1)
+        room = {"site_type": "vacant_room", "lon": west + 0.003, "lat": south + 0.003, "floor_area_m2": 400.0}
+        return [
+            {"site_id": "room", "site_name": "合成用房", **room, "cost_cny": 500_000.0},
+            {"site_id": "room-later", "site_name": "合成用房", **room, "available_from": PERIOD_END},
+            {
+                "site_id": "land",
+                "site_name": "合成地块",
+                "site_type": "land",
+                "lon": self.corner(2)[0] + 0.003,
+                "lat": south - 0.001,
+                "land_area_m2": 2_000.0,
+            },
+        ]
 
     def _communities(self) -> Rows:
         rows = []
@@ -377,7 +395,7 @@ MEASURED = ("source:access+", "source:statistics+")
 FOR_STEPS = (
     "+stg_communities +int_facility_classes +int_circle_facilities +int_demand_points +stg_walking_edges"
     " +stg_survey_responses +stg_population_margins survey_characteristics"
-    " +int_repair_counts +int_unit_neighbours +int_community_areas scoring"
+    " +int_repair_counts +int_report_places +int_unit_neighbours +int_community_areas scoring"
     " +int_repair_clocks +int_repair_areas +int_indicators +int_community_groups survey_questions needs"
 )
 

@@ -14,7 +14,7 @@ from pyproj import Transformer
 from small_city import PERIOD_END, Build, SmallCity, community_of, seed
 
 MODELS_ONLY = ("--exclude-resource-type", "test", "unit_test")
-MARTS = "+communities +buildings +estates +circles +facilities"
+MARTS = "+communities +buildings +estates +circles +facilities +int_candidate_sites"
 STOCK_RADII = {"F03": 500, "F07": 500, "F11": 500}
 """Kinds with an indicator that uses the wider radius in existing areas."""
 AGES = ["0_2", "3_5", "6_11", "12_14", "15_59", "60_plus"]
@@ -100,6 +100,28 @@ def test_a_facility_is_judged_as_of_the_end_of_the_half_year(places: Build) -> N
         ("opening", "planned", PERIOD_END, None, "C2"),
         ("outside", "compliant", None, None, None),
     ]
+
+
+def test_sites_are_rooms_land_and_the_centres_that_count(places: Build) -> None:
+    """Of a room, one that is free too late and land in no community (SmallCity._sites); every centre that counts once."""
+    listed = places.rows(
+        "select site_id, site_type, community_id, street_id is null, x_m > 0, cost_cny, host_facility_id "
+        "from intermediate.int_candidate_sites where site_type <> 'co_location' order by all"
+    )
+    assert listed == [
+        ("land", "land", None, True, True, None, None),
+        ("room", "vacant_room", "C1", False, True, 500_000.0, None),
+    ]
+    centres = places.rows(
+        "select facility_id, community_id from marts.facilities "
+        "where kind_code = 'F01' and facility_status = 'compliant' order by all"
+    )
+    assert len(centres) > 5
+    hosts = places.rows(
+        "select host_facility_id, community_id from intermediate.int_candidate_sites "
+        "where site_type = 'co_location' and site_id = 'in-' || host_facility_id order by all"
+    )
+    assert hosts == centres
 
 
 def test_every_counting_facility_has_its_circles(places: Build) -> None:

@@ -106,6 +106,8 @@ def versions(build: Build, dbt: Callable[..., Build], tmp_path_factory: pytest.T
     folder = tmp_path_factory.mktemp("releases")
     before, first = folder / "2025H2", folder / "2026H1"
     known = releases.publish(build, before)
+    # which published neither kind_access nor shortfalls
+    older = releases.publish(build, folder / "2024H2", half_year="2024H2")
     (first / "tables").mkdir(parents=True)
     for name in TABLES:
         build.rows(f"copy (from marts.{name}) to '{first}/tables/{name}.parquet'")
@@ -129,7 +131,7 @@ def versions(build: Build, dbt: Callable[..., Build], tmp_path_factory: pytest.T
         release_version=2,
         release_kind="correction",
         release_stage="preliminary",
-        releases=[known],
+        releases=[older, known],
         previous_release=str(before),
         compared_release=str(first),
         survey_breaks=[
@@ -188,6 +190,39 @@ def test_revisions_tell_what_moved_and_by_how_much(versions: Versions, build: Bu
         "where survey_question is not null"
     )
     assert answers == [(False,)]
+
+
+def test_goals_are_followed_over_the_releases(versions: Versions, build: Build) -> None:
+    """What was released is as it was published, this half-year as its tables count it; what was not published is not known."""
+    sql = "select goal_code, value from marts.goal_progress where half_year = '2026H1'"
+    then, now = dict(build.rows(sql)), dict(versions.second.rows(sql))
+    told = versions.second.rows(
+        "select goal_code, half_year, value, baseline_half_year, baseline_value, half_years_elapsed, last_half_year "
+        "from marts.goal_progress"
+    )
+    assert len(told) == 3 * len(then)
+    assert all(value is not None for value in then.values())
+    for goal, half_year, value, baseline_half_year, baseline, elapsed, last in told:
+        is_of_index = goal in ("G01", "G02")
+        if half_year == "2024H2" and not is_of_index:
+            assert value is None
+        else:
+            assert value == pytest.approx((now if half_year == "2026H1" else then)[goal], abs=1e-9)
+        assert baseline_half_year == ("2024H2" if is_of_index else "2025H2")
+        assert baseline == pytest.approx(then[goal], abs=1e-9)
+        assert elapsed == {"2024H2": 1, "2025H2": 3, "2026H1": 4}[half_year]
+        assert last == "2029H1"
+    for goal, kind in versions.second.rows(
+        "select goal_code, kind_code from standard.renewal_goals where measure_code = 'kind_compliant_pct'"
+    ):
+        known = versions.second.rows(
+            "select area_id from marts.kind_access "
+            "where (area_level, kind_code) = ('community', ?) and covered_pct is not null",
+            kind,
+        )
+        lack = versions.second.rows("select community_id from marts.shortfalls where kind_code = ?", kind)
+        assert now[goal] == pytest.approx(100 * (1 - len(lack) / len(known)))
+    assert now != then
 
 
 def test_a_preliminary_value_is_provisional_unless_its_series_breaks(versions: Versions) -> None:

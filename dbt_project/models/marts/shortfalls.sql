@@ -17,6 +17,10 @@ area_gaps as (
     select * from {{ ref('int_area_gaps') }}
 ),
 
+demand_points as (
+    select * from {{ ref('int_demand_points') }}
+),
+
 previous_shortfalls as (
     select * from {{ ref('int_previous_shortfalls') }}
 ),
@@ -75,6 +79,20 @@ nearest_facilities as (
     group by nearest.community_id, nearest.kind_code
 ),
 
+-- who they are; a kind for one group leaves others uncovered as well
+uncovered_groups as (
+    select
+        points.community_id,
+        points.kind_code,
+        {{ known_sum(population_of("'elder60'", 'demand_points'), 'demand_points.residents') }} as elder_population,
+        {{ known_sum(population_of("'child0_15'", 'demand_points'), 'demand_points.residents') }} as child_population
+    from points
+    inner join demand_points
+        on demand_points.building_id = points.building_id
+    where not points.is_covered
+    group by points.community_id, points.kind_code
+),
+
 judged as (
     select
         access.area_id as community_id,
@@ -83,6 +101,7 @@ judged as (
         access.target_population,
         access.target_population - access.covered_population as uncovered_population,
         access.covered_pct,
+        access.provision_gap,
         area_gaps.area_gap_m2,
         access.covered_pct < {{ scoring('compliant_coverage_pct') }} as is_covered_too_little,
         coalesce(area_gaps.area_gap_m2 > 0, false) as is_area_short
@@ -134,8 +153,20 @@ final as (
         with_status.target_group,
         with_status.target_population,
         with_status.uncovered_population,
+        case when uncovered_groups.kind_code is null then 0 else uncovered_groups.elder_population end
+            as uncovered_elder_population,
+        case when uncovered_groups.kind_code is null then 0 else uncovered_groups.child_population end
+            as uncovered_child_population,
         with_status.covered_pct,
         with_status.area_gap_m2,
+        case
+            when facility_kinds.per_capita_unit <> 'm2 per 100 households' then with_status.provision_gap
+        end as capacity_gap,
+        case
+            when
+                facility_kinds.per_capita_unit <> 'm2 per 100 households' and with_status.provision_gap is not null
+                then {{ measure_unit('facility_kinds') }}
+        end as capacity_unit,
         with_status.nearest_counting_facility_id,
         with_status.nearest_counting_distance_m,
         with_status.nearest_counting_network_m,
@@ -150,6 +181,9 @@ final as (
         on communities.community_id = with_status.community_id
     inner join facility_kinds
         on facility_kinds.kind_code = with_status.kind_code
+    left join uncovered_groups
+        on uncovered_groups.community_id = with_status.community_id
+            and uncovered_groups.kind_code = with_status.kind_code
     left join previous_shortfalls
         on previous_shortfalls.community_id = with_status.community_id
             and previous_shortfalls.kind_code = with_status.kind_code

@@ -287,6 +287,7 @@ def _files(folder: Path) -> list[Path]:
 def _schema() -> pa.Schema:
     """The seed's columns with their types, in its order, then the city's own."""
     path = settings().dbt_project / "seeds" / "_seeds.yml"
-    seeds = yaml.safe_load(path.read_text(encoding="utf-8"))["seeds"]
+    fast = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    seeds = yaml.load(path.read_text(encoding="utf-8"), Loader=fast)["seeds"]
     types = next(seed["config"]["column_types"] for seed in seeds if seed["name"] == "indicators")
     return pa.schema([(name, _ARROW[kind]) for name, kind in types.items()] + list(_OWN.items()))

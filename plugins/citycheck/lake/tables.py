@@ -74,7 +74,8 @@ class Table:
 @lru_cache
 def tables() -> dict[str, Table]:
     """Every table of the lake by name."""
-    written = yaml.safe_load(Path(__file__).with_name("tables.yml").read_text(encoding="utf-8"))
+    fast = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    written = yaml.load(Path(__file__).with_name("tables.yml").read_text(encoding="utf-8"), Loader=fast)
     return {name: _table(name, spec) for name, spec in written.items()}
 
 

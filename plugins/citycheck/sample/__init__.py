@@ -17,6 +17,8 @@ What the model assumes:
 - *Facilities.* A fixed register of candidates. Each has its half-years of opening, closing, renovation
   and enlargement, so a half-year can be computed alone and a facility keeps its place. Counties differ in
   how much they provide and when.
+- *Sites.* Vacant rooms and land come on the departments' list and leave it after some years; one in five has no
+  known cost. They have a random stream of their own and follow nothing that is lacking.
 - *Survey.* Satisfaction follows what is really within reach of the unit's estates, a slow wave of the
   county, the respondent's age and chance. A need is more important where less is provided, and to those
   concerned.

@@ -12,6 +12,7 @@ from citycheck.period import HalfYear
 from citycheck.sample.draws import Array
 from citycheck.sample.repairs import months
 from citycheck.sample.sheets import Planted, Row, Sheet
+from citycheck.sample.sites import BESIDE
 from citycheck.sample.streets import Streets
 
 UNITS = "communities/units.geojson"
@@ -223,6 +224,31 @@ def plant_in_facilities(sheet: Sheet) -> None:
     planter.plant(
         "implausible_size", "a thousand hectares of floor", *[{"建筑面积(平方米)": 10_000_000.0}] * EACH
     )
+
+
+def plant_in_sites(sheet: Sheet) -> None:
+    """Besides, one piece of land outside every unit, which is no defect: it may serve the units beside it."""
+    planter = _Planter(sheet, "KD999{n:03d}")
+    planter.common("点位名称", ("合成点位甲", "合成点位乙"))
+    planter.places()
+    room = {"点位类型": "闲置用房", "建筑面积(平方米)": 350.0, "用地面积(平方米)": None}
+    land = {"点位类型": "可用地块", "建筑面积(平方米)": None, "用地面积(平方米)": 1_500.0}
+    planter.plant(
+        "bad_value",
+        "text where a number belongs, or no size",
+        land | {"用地面积(平方米)": "两亩左右"},
+        land | {"用地面积(平方米)": None},
+        room | {"建筑面积(平方米)": None},
+    )
+    planter.plant("unknown_code", "a word that no map covers", {"点位类型": "临时板房"}, {"点位类型": "其它"})
+    planter.plant(
+        "negative_number",
+        "a size or a cost below 0",
+        room | {"建筑面积(平方米)": -90.0},
+        {"取得费用(元)": -1},
+    )
+    planter.plant("implausible_size", "ten square kilometres of land", land | {"用地面积(平方米)": 1e7})
+    planter.plant("", "", land | {"经度": BESIDE[0], "纬度": BESIDE[1]})
 
 
 def plant_in_survey(online: Sheet, paper: Sheet, half_year: HalfYear) -> None:

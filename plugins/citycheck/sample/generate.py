@@ -11,7 +11,7 @@ from typing import Any
 from citycheck.errors import BadInput
 from citycheck.lake.files import telling_disk_full
 from citycheck.period import HalfYear
-from citycheck.sample import defects, facilities, figures, people, places, repairs, streets, survey
+from citycheck.sample import defects, facilities, figures, people, places, repairs, sites, streets, survey
 from citycheck.sample.draws import FIRST_YEAR, HALF_YEARS, stream
 from citycheck.sample.sheets import Planted, Sheet
 from citycheck.sample.words import AREA_TYPES
@@ -20,7 +20,7 @@ SYNTHETIC = "SYNTHETIC.txt"
 PLANTED = "planted_defects.csv"
 NOTE = """合成数据 · Synthetic data
 
-本文件夹中的全部内容（社区边界、楼栋、人口、小区、道路、物业信用、集体收入、设施、问卷、工单、姓名、电话）均由程序随机生成，仅县（市、区）、街道和社区的名称与
+本文件夹中的全部内容（社区边界、楼栋、人口、小区、道路、物业信用、集体收入、设施、可用房屋与地块、问卷、工单、姓名、电话）均由程序随机生成，仅县（市、区）、街道和社区的名称与
 代码真实存在。不反映任何真实社区、机构或个人的情况。
 
 Everything in this folder is drawn at random by a program (half-year {half_year}, seed {seed}). Only the names
@@ -108,6 +108,9 @@ def _write(out: Path, half_year: HalfYear, seed: int, t: int) -> None:
         "设施编码",
         facilities.columns(city, register),
     )
+    site_sheet = Sheet(
+        "facilities/sites.csv", "facilities", "candidate_sites", "点位编码", sites.columns(seed, city, t)
+    )
     online = _survey_sheet(
         "survey/survey_online.csv", "utf-8", survey.columns(city, answers, half_year, on_paper=False)
     )
@@ -137,6 +140,7 @@ def _write(out: Path, half_year: HalfYear, seed: int, t: int) -> None:
     defects.plant_in_streets(edges)
     defects.plant_in_facilities(register_sheet)
     defects.plant_off_the_streets(register_sheet, network, city.rows[network.lonely.unit]["street_name"])
+    defects.plant_in_sites(site_sheet)
     defects.plant_in_survey(online, paper, half_year)
     defects.plant_in_repairs(months, half_year)
 
@@ -151,6 +155,7 @@ def _write(out: Path, half_year: HalfYear, seed: int, t: int) -> None:
         income,
         margins,
         register_sheet,
+        site_sheet,
         online,
         paper,
         invitations,

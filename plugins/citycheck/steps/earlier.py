@@ -45,9 +45,11 @@ _SCORING_PARAMETERS = {"unit_min_weight_available", "geometric_floor"}
 _WORDS = {
     "bands", "benchmarks", "change_causes", "change_reasons", "conf_statuses", "conflicts", "facility_standards",
     "missing_reasons", "need_categories", "need_kinds", "needs", "obs_statuses", "release_drift_limits", "release_stages",
-    "renewal_actions", "sources", "spatial_checks", "standard_versions", "survey_modules", "tiers", "uncertainty",
+    "sources", "spatial_checks", "standard_versions", "survey_modules", "tiers", "uncertainty",
 }  # fmt: skip
-"""Seeds that no ratio and no score hangs on."""
+"""Seeds that no ratio and no score hangs on, besides those of projects."""
+_OF_PROJECTS = ("renewal_", "project_")
+"""How seeds and parameters begin that only projects hang on."""
 _NO_NUMBERS = ("_zh", "_en", "_status", "_source", "status", "source_id", "note")
 
 
@@ -59,11 +61,13 @@ def standard_fingerprints(seeds: Path | None = None) -> dict[str, str]:
     """
     parts: dict[str, list[Any]] = {"definition": [], "scoring": []}
     for path in sorted((seeds or settings().dbt_project / "seeds").glob("*.csv")):
-        if path.stem in _WORDS:
+        if path.stem in _WORDS or path.stem.startswith(_OF_PROJECTS):
             continue
         for row in standard.seed(path.stem, path.parent):
             numbers = {column: text for column, text in row.items() if not column.endswith(_NO_NUMBERS)}
             if path.stem == "scoring":
+                if row["parameter"].startswith(_OF_PROJECTS):
+                    continue
                 part = "scoring" if row["parameter"] in _SCORING_PARAMETERS else "definition"
                 parts[part].append([path.stem, row["parameter"], row["value"]])
                 continue

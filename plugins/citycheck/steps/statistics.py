@@ -1,8 +1,9 @@
 """What libraries compute on places alone, between the first and the second part of dbt: the source `statistics`.
 
 Reads the places read-only and writes parquet, each relation in one step. A survey's weights agree with the register
-(plugins/citycheck/survey/); reports cluster where chance would not put them (plugins/citycheck/repairs/); figures of few
-people are kept back so that nobody can compute them (plugins/citycheck/disclosure/).
+(plugins/citycheck/survey/); reports cluster where chance would not put them, or come to one place again and again
+(plugins/citycheck/repairs/); figures of few people are kept back so that nobody can compute them
+(plugins/citycheck/disclosure/).
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from citycheck.disclosure.tables import Limits as DisclosureLimits
 from citycheck.disclosure.tables import of_places
 from citycheck.errors import BadInput, NotReady
 from citycheck.lake.files import replacing
+from citycheck.repairs.clusters import Limits as ClusterLimits
+from citycheck.repairs.clusters import Report
+from citycheck.repairs.clusters import clusters as report_clusters
 from citycheck.repairs.hot_spots import Limits as HotSpotLimits
 from citycheck.repairs.hot_spots import hot_spots
 from citycheck.settings import settings
@@ -43,6 +47,12 @@ SCHEMAS = {
         + [(name, pa.float64()) for name in ("reports_per_1000", "z_score", "p_value", "q_value")]
         + [("cluster", pa.string()), ("not_tested", pa.string())]
     ),
+    "report_clusters": pa.schema(
+        [(name, pa.string()) for name in ("cluster_id", "category_code", "community_id")]
+        + [("reports", pa.int64()), ("months", pa.int64()), ("x_m", pa.float64()), ("y_m", pa.float64())]
+        + [("problem_id", pa.string())]
+    ),
+    "report_cluster_members": pa.schema([("cluster_id", pa.string()), ("report_id", pa.string())]),
     "suppressed_cells": pa.schema(
         [
             (name, pa.string())
@@ -67,7 +77,7 @@ def run(database: Path, folder: Path, earlier: Sequence[Path] = ()) -> dict[str,
     if not database.is_file():
         raise NotReady(f"{database}: the places are not built. Run the task `places` first.")
     with duck.connect(database, read_only=True, memory_limit=settings().duckdb_memory_limit) as places:
-        found = survey(places) | {"hot_spots": clusters(places)}
+        found = survey(places) | {"hot_spots": clusters(places)} | persistent(places)
         found["suppressed_cells"] = kept_back(places, found["survey_weights"], earlier)
     for name, path in files(folder).items():
         with replacing(path) as temporary:
@@ -161,6 +171,29 @@ def clusters(places: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
             false_discovery_max=standard["hot_spot_false_discovery_max"],
         ),
     )
+
+
+def persistent(places: duckdb.DuckDBPyConnection) -> dict[str, list[dict[str, Any]]]:
+    """Where reports of one category come again and again, and which: the latter never leave the build."""
+    standard = dict(places.execute("select parameter, value from standard.scoring").fetchall())
+    found, members = report_clusters(
+        (
+            Report(*row)
+            for row in places.execute(
+                """
+                select report_id, category_code, action_code, community_id, month, x_m, y_m
+                from intermediate.int_report_places
+                """
+            ).fetchall()
+        ),
+        ClusterLimits(
+            radius_m=standard["project_cluster_radius_m"],
+            reports_min=int(standard["project_cluster_reports_min"]),
+            months_min=int(standard["project_cluster_months_min"]),
+            merge_m=standard["project_cluster_merge_m"],
+        ),
+    )
+    return {"report_clusters": found, "report_cluster_members": members}
 
 
 def kept_back(

@@ -152,6 +152,14 @@ def _row(table: str, i: int, wkb: Callable[[str], bytes]) -> Row:
             "opened_on": START - timedelta(days=400),
             "closed_on": at if i % 50 == 0 else None,
         },
+        "candidate_sites": {
+            "site_id": f"s{i}",
+            "site_type": "land" if i % 2 else "vacant_room",
+            **point,
+            "floor_area_m2": None if i % 2 else 300.0,
+            "land_area_m2": 1_500.0 if i % 2 else None,
+            "cost_cny": 400_000.0,
+        },
         "survey_responses": {
             "response_id": f"r{i}",
             **community,

@@ -15,6 +15,7 @@ FILES = {
     "estates": ("communities/estates.csv", "小区编码"),
     "walking_edges": ("communities/streets.csv", "路段编码"),
     "facilities": ("facilities/facilities.csv", "设施编码"),
+    "candidate_sites": ("facilities/sites.csv", "点位编码"),
     "survey_responses": ("survey/survey_*.csv", "问卷编号"),
     "repair_reports": ("repair_reports/*.csv", "工单编号"),
 }
@@ -31,6 +32,7 @@ EXPECTED = {
     "estates": KEYS | POINTS | VALUES | SIZES | {"unknown_community"},
     "walking_edges": KEYS | SIZES | {"bad_value", "invalid_geometry", "out_of_city", "disconnected"},
     "facilities": KEYS | POINTS | VALUES | SIZES | {"not_snapped"},
+    "candidate_sites": KEYS | POINTS | VALUES | SIZES,
     "survey_responses": KEYS
     | VALUES
     | {"unknown_community", "negative_number", "rating_out_of_scale", "outside_coverage"},

@@ -7,8 +7,11 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import pytest
+import shapely
+from shapely.geometry import shape
 
 from citycheck.errors import BadInput
 from citycheck.period import HalfYear
@@ -59,6 +62,7 @@ def test_files_are_those_of_the_source_systems(delivery: Path, next_delivery: Pa
             "communities/collective_income.csv",
             "communities/population.csv",
             "facilities/facilities.csv",
+            "facilities/sites.csv",
             "survey/survey_online.csv",
             "survey/survey_paper.csv",
             "survey/invitations.csv",
@@ -171,6 +175,32 @@ def test_facilities_keep_their_place_and_change_their_state(clean: Clean, next_d
     grown = [key for key in common if before[key][area] and before[key][area] != after[key][area]]
     assert grown
     assert all(float(after[key][area]) > float(before[key][area]) for key in grown)
+
+
+def test_sites_are_spread_over_the_communities(clean: Clean, features: list[dict[str, Any]]) -> None:
+    sites = clean("facilities/sites.csv", "点位编码")
+    by_type = Counter(row["点位类型"] for row in sites)
+    assert set(by_type) == {"闲置用房", "可用地块"}
+    assert all(number > 30 for number in by_type.values())
+    assert all(row["点位名称"].startswith("合成") for row in sites)
+    assert 0.1 < sum(not row["取得费用(元)"] for row in sites) / len(sites) < 0.3
+    units = shapely.STRtree([shape(f["geometry"]).buffer(0) for f in features if f["geometry"]])
+    places = shapely.points([(float(row["经度"]), float(row["纬度"])) for row in sites])
+    found, unit = units.query(places, predicate="within")
+    outside = [row["点位编码"] for i, row in enumerate(sites) if i not in set(found.tolist())]
+    assert len(outside) == 1
+    assert outside[0].startswith("KD999")
+    assert len(set(unit.tolist())) > 80
+
+
+def test_sites_keep_their_place_while_they_are_listed(clean: Clean, next_delivery: Path) -> None:
+    before = {row["点位编码"]: row for row in clean("facilities/sites.csv", "点位编码")}
+    with (next_delivery / "facilities" / "sites.csv").open(encoding="utf-8", newline="") as file:
+        after = {row["点位编码"]: row for row in csv.DictReader(file)}
+    stay = [key for key in before.keys() & after.keys() if not key.startswith("KD999")]
+    assert stay
+    assert all(before[key] == after[key] for key in stay)
+    assert before.keys() - after.keys() and after.keys() - before.keys()
 
 
 def test_buildings_keep_their_place(clean: Clean, next_delivery: Path) -> None:

@@ -20,15 +20,13 @@ kinds_with_area_standard as (
     where per_capita_unit = 'm2 per 100 households'
 ),
 
-final as (
+areas as (
     select
         ratios.community_id,
         indicator_kinds.kind_code,
-        greatest(
-            kinds_with_area_standard.required_m2_per_100_households * ratios.denominator / area_indicators.multiplier
-            - ratios.numerator,
-            0
-        ) as area_gap_m2
+        ratios.numerator as area_m2,
+        kinds_with_area_standard.required_m2_per_100_households * ratios.denominator / area_indicators.multiplier
+            as required_m2
     from ratios
     inner join area_indicators
         on area_indicators.indicator_code = ratios.indicator_code
@@ -37,6 +35,15 @@ final as (
     inner join kinds_with_area_standard
         on kinds_with_area_standard.kind_code = indicator_kinds.kind_code
     where ratios.missing_reason is null
+),
+
+final as (
+    select
+        community_id,
+        kind_code,
+        required_m2,
+        greatest(required_m2 - area_m2, 0) as area_gap_m2
+    from areas
 )
 
 select * from final

@@ -13,7 +13,11 @@ indicators as (
             else 0
         end as n_observations_min,
         survey_question is not null or indicator_code = 'CNV-6' as is_answered,
-        case when survey_question is not null then 'survey_satisfaction' else 'repair_statistics' end as table_name,
+        -- of what is counted no cell is kept back
+        case
+            when survey_question is not null then 'survey_satisfaction'
+            when indicator_code = 'CNV-6' then 'repair_statistics'
+        end as table_name,
         coalesce(survey_question, 'all') as item_code,
         {{ answering_group('respondents') }} as group_code
     from {{ ref('int_indicators') }}
@@ -93,8 +97,7 @@ unit_values as (
     inner join indicators
         on indicators.unit_level = weighted_units.unit_level
     left join suppressed_cells
-        on indicators.is_answered
-            and suppressed_cells.table_name = indicators.table_name
+        on suppressed_cells.table_name = indicators.table_name
             and suppressed_cells.item_code = indicators.item_code
             and suppressed_cells.group_code = indicators.group_code
             and suppressed_cells.area_level = weighted_units.unit_level
@@ -171,8 +174,7 @@ judged as (
     inner join indicators
         on indicators.indicator_code = pooled.indicator_code
     left join suppressed_cells
-        on indicators.is_answered
-            and suppressed_cells.table_name = indicators.table_name
+        on suppressed_cells.table_name = indicators.table_name
             and suppressed_cells.item_code = indicators.item_code
             and suppressed_cells.group_code = indicators.group_code
             and suppressed_cells.area_level = pooled.area_level

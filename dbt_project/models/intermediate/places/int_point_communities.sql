@@ -32,6 +32,14 @@ points as (
     from {{ ref('stg_facilities') }}
     union all
     select
+        'site' as point_type,
+        site_id as point_id,
+        null as stated_community_id,
+        lon,
+        lat
+    from {{ ref('stg_candidate_sites') }}
+    union all
+    select
         'repair_report' as point_type,
         report_id as point_id,
         stated_community_id,

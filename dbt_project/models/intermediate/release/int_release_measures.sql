@@ -20,6 +20,13 @@
     'index_changes': 'found_rows',
     'index_change_causes': 'found_rows',
     'shortfalls': 'found_rows',
+    'project_effects': 'found_rows',
+    'programme_frontier': 'found_rows',
+    'programme_projects': 'found_rows',
+    'projects': 'found_rows',
+    'project_log': 'found_rows',
+    'project_evaluations': 'found_rows',
+    'pool_flows': 'found_rows',
     'spatial_findings': 'found_rows',
     'repair_statistics': 'found_rows',
     'repair_hot_spots': 'found_rows',
@@ -32,6 +39,7 @@
     'row_ledger': 'found_rows',
     'quarantine_summary': 'found_rows',
     'index_series': 'history_rows',
+    'goal_progress': 'history_rows',
     'index_vintages': 'history_rows',
 } -%}
 {%- set city = dbt.string_literal(dbt.escape_single_quotes(var('city'))) -%}
