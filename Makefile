@@ -18,7 +18,7 @@ export GX_ANALYTICS_ENABLED := false
 export AIRFLOW__USAGE_DATA_COLLECTION__ENABLED := False
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up down test test-dbt test-cities test-airflow test-faults test-browser test-fast bench-feeds bench-access bench-graphs bench-index bench-page bench-api docs lint format lock clean
+.PHONY: help setup setup-dev demo up down test test-dbt test-cities test-airflow test-faults test-browser test-fast bench-feeds bench-access bench-graphs bench-index bench-whatif bench-page bench-api bench-siting docs lint format lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,12 @@ bench-graphs: $(PEERS)/peers.stamp ## Time the libraries that were weighed for w
 
 bench-index: setup $(PEERS)/peers.stamp ## Time thousands of draws around an index beside pandas and SALib; QUICK=1 for a tenth
 	@$(PY) -m bench.index --peers $(PEERS)/bin/python $(if $(filter 1,$(QUICK)),--quick) $(if $(JSON),--json $(JSON))
+
+bench-siting: setup $(PEERS)/peers.stamp ## Time where to build beside spopt and PuLP: the same optimum, how long
+	@$(PY) -m bench.siting --peers $(PEERS)/bin/python
+
+bench-whatif: setup ## Time what-if questions of a released half-year; HOME_DIR=var is where `make demo` left one
+	@$(PY) -m bench.whatif $(if $(HOME_DIR),$(HOME_DIR),var) $(if $(JSON),--json $(JSON))
 
 bench-page: setup ## Time the first view of a release page in a cold browser, as released and with 6,000 communities
 	@$(PY) -m bench.page $(if $(JSON),--json $(JSON))

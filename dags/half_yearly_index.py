@@ -1,4 +1,4 @@
-"""The half-yearly index: ready? → places → access → dbt → uncertainty → gate → stage → approve → embargo → publish, one graph."""
+"""The half-yearly index: ready? → places → access → dbt → renewal → uncertainty → gate → stage → approve → embargo → publish, one graph."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ published when an assigned user (`CITYCHECK_APPROVERS`) has approved it and its 
 | `places` | dbt builds and tests all that does not hang on who reaches what; weighs the survey; returns the counties | a model or a test failed: the log names it; correct it and clear the task |
 | `access` | one task a county (one in all without streets): who reaches what, by straight line and on foot | the log names the county and what is wrong with its streets |
 | `dbt_build` | dbt builds and tests the rest; its log and its return value list each node | as `places` |
-| `uncertainty` | draws how far each score and rank may be trusted, and builds the marts that show it | as `places` |
+| `renewal` | finds sites for what would close the shortfalls, what each would bring, and what a budget could buy | the log names the seed or the site that makes no sense |
+| `uncertainty` | draws how far each score and rank may be trusted, and builds the marts that show it, and the projects | as `places` |
 | `gate` | checks every mart with Great Expectations | a mart is not plausible: open Data Docs; if the data is wrong, ingest it again |
 | `stage` | writes the complete bundle aside: the candidate | a disk is full: free space and clear the task |
 {PUBLISHING.strip()}
@@ -95,6 +96,12 @@ def half_yearly_index() -> None:
         return index.build_marts(index.Build(**build))
 
     @task(execution_timeout=OF_A_LARGE_CITY)
+    def renewal(build: dict[str, str]) -> dict[str, int]:
+        from citycheck.steps import index
+
+        return index.plan_renewal(index.Build(**build))
+
+    @task(execution_timeout=OF_A_LARGE_CITY)
     def uncertainty(build: dict[str, str]) -> list[dict[str, Any]]:
         from citycheck.steps import index
 
@@ -115,7 +122,7 @@ def half_yearly_index() -> None:
     build = ready()
     candidate = stage(build)
     measured = access.partial(build=build).expand(counties=places(build))
-    measured >> dbt_build(build) >> uncertainty(build) >> gate(build) >> candidate
+    measured >> dbt_build(build) >> renewal(build) >> uncertainty(build) >> gate(build) >> candidate
     publish_when_approved(build, candidate)
 
 

@@ -7,8 +7,18 @@ from typing import Annotated
 
 import typer
 
-from citycheck import cli_city, cli_desk, cli_feeds, cli_forms, cli_release
-from citycheck.terminal import FEEDS, RUN, CityOption, JsonOption, examples, known, or_one_sentence, tell
+from citycheck import cli_city, cli_desk, cli_feeds, cli_forms, cli_projects, cli_release, cli_renewal
+from citycheck.terminal import (
+    DESK,
+    FEEDS,
+    RUN,
+    CityOption,
+    JsonOption,
+    examples,
+    known,
+    or_one_sentence,
+    tell,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,7 +35,9 @@ app.add_typer(cli_city.app, name="city", rich_help_panel=FEEDS)
 app.add_typer(cli_feeds.app)
 app.add_typer(cli_forms.app, name="forms", rich_help_panel=FEEDS)
 app.add_typer(cli_release.app)
+app.add_typer(cli_projects.app, name="projects", rich_help_panel=DESK)
 app.add_typer(cli_desk.app)
+app.add_typer(cli_renewal.app)
 
 
 @app.command(rich_help_panel=RUN, epilog=examples("citycheck demo", "citycheck demo --city tainan"))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -142,24 +144,48 @@ def index_command(
     rich_help_panel=DESK,
     epilog=examples(
         "citycheck simulate 2026H1 --add F08@118.8735,28.9402,300",
-        "citycheck simulate 2026H1 --add F17@118.87,28.94,500 --add F12@118.88,28.95,800 --json",
+        "citycheck simulate 2026H1 --add F15@118.87,28.94,400,subtype=supermarket --add F03@118.88,28.95,300,capacity=90",
+        "citycheck simulate 2026H1 --pool annual_list --json",
     ),
 )
 def simulate(
     half_year: HalfYearArgument,
     add: Annotated[
-        list[str],
-        typer.Option(help="KIND@LON,LAT,AREA: WGS84 degrees, m² of floor or land; may be repeated."),
-    ],
+        list[str] | None,
+        typer.Option(
+            help="KIND@LON,LAT,AREA: WGS84 degrees, m² of floor or land; with ,NAME=VALUE such as capacity=90. May be repeated."
+        ),
+    ] = None,
+    project: Annotated[
+        list[str] | None, typer.Option(help="A project of the release, by its id; may be repeated.")
+    ] = None,
+    pool: Annotated[
+        str | None, typer.Option(help="All projects of a pool that have a site: annual_list.")
+    ] = None,
     city: CityOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what facilities that are not there would change in a released half-year: the whole build again with them. 模拟。"""
+    """Show what facilities that are not there would change in a released half-year, to the last digit. 模拟。"""
+    from citycheck.renewal.additions import Addition
     from citycheck.steps import simulate as steps
 
     def work() -> None:
-        effects = steps.run(known(city), half_year, [steps.Addition.parse(text) for text in add])
-        tell(as_json, [effect.as_json() for effect in effects], *steps.told(effects))
+        additions = [Addition.parse(text) for text in add or []]
+        if project or pool:
+            additions += steps.of_projects(known(city), half_year, project or [], pool)
+        elif not additions:
+            raise BadInput("Nothing is to be simulated. Give --add, --project or --pool.")
+        effects = steps.run(known(city), half_year, additions)
+        if as_json:
+            told = {
+                "additions": [asdict(one) for one in additions],
+                "effects": [asdict(one) for one in effects],
+            }
+            tell(True, told)
+        else:
+            from citycheck.renewal import whatif_table
+
+            tell(False, None, *whatif_table.lines(effects, shutil.get_terminal_size((140, 0)).columns))
 
     or_one_sentence(work)
 

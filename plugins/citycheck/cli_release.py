@@ -59,7 +59,7 @@ def build(
     responsible: Responsible = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Make a candidate from the lake: freeze → places → access → marts → uncertainty → gate → stage. 计算候选。
+    """Make a candidate from the lake: freeze → places → access → marts → renewal → uncertainty → gate → stage. 计算候选。
 
     It takes minutes. Then look at it with `candidate`, and `approve` or `reject` it.
     """

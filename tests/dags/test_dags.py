@@ -22,6 +22,7 @@ SHAPES = {
         "places",
         "access",
         "dbt_build",
+        "renewal",
         "uncertainty",
         "gate",
         "stage",

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import qmc
 
 Floats = npt.NDArray[np.float64]
 
@@ -35,6 +34,8 @@ class Sensitivity:
 
 def points(draws: int, inputs: int, seed: int) -> tuple[Floats, Floats]:
     """Two independent (draws, inputs) matrices in (0, 1): scrambled Sobol' points; `draws` should be a power of two."""
+    from scipy.stats import qmc  # half a second, which who has points already need not wait for
+
     power = max(draws - 1, 0).bit_length()
     both = qmc.Sobol(2 * inputs, scramble=True, rng=np.random.default_rng(seed)).random_base2(power)[:draws]
     return both[:, :inputs], both[:, inputs:]

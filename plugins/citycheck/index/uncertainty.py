@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
 
 from citycheck.errors import BadInput
 from citycheck.index import sobol
@@ -289,6 +288,8 @@ def correlations(spec: Spec, areas: Areas, settings: Settings) -> Iterator[dict[
 
     `redundant`: nearly the same is counted twice. `opposed`: within one group, what is good for one is bad for the other.
     """
+    from scipy.stats import rankdata  # half a second, which who only draws need not wait for
+
     turned = areas.values * [leaf.direction for leaf in spec.leaves]
     for (i, a), (j, b) in combinations(enumerate(spec.leaves), 2):
         both = ~np.isnan(turned[:, i]) & ~np.isnan(turned[:, j])

@@ -196,6 +196,28 @@ class Page:
     def conflict(self, row: Row, key: str) -> str:
         return row[key if self.language == "en" else f"{key}_zh"]
 
+    def named(self, seed: str, code: str) -> str:
+        """The name of a row by its code, the seed's first column; any of them for *."""
+        if code == "*":
+            return self("any", "任意")
+        return self.name(next(row for row in standard.seed(seed) if next(iter(row.values())) == code))
+
+    def subject(self, code: str) -> str:
+        """A kind of facility with its code, or a category of repair reports."""
+        if code in standard.codes("facility_kinds", "kind_code"):
+            return f"{code} {self.named('facility_kinds', code)}"
+        return self.named("repair_categories", code)
+
+    def needs(self, rule: Row) -> str:
+        """What makes a rule of the seed `renewal_rules` one of macro renewal."""
+        words = {
+            "needs_land": self("land", "用地"),
+            "needs_demolition": self("demolition", "拆除"),
+            "needs_plan_amendment": self("amended plan", "调整规划"),
+            "is_macro": self("macro renewal", "大更新"),
+        }
+        return self(", ", "、").join(word for name, word in words.items() if rule[name] == "true") or "–"
+
     @cached_property
     def provenance(self) -> list[tuple[str, int]]:
         """How many numbers of the standard have each status, over all seeds."""

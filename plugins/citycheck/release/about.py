@@ -46,6 +46,7 @@ TABLES = {
     "local_figures": Words("本市自有数据", "Figures of the city"),
     "walking_edges": Words("步行路网", "Walking network"),
     "facilities": Words("设施", "Facilities"),
+    "candidate_sites": Words("可用房屋与地块", "Vacant rooms and land"),
     "survey_responses": Words("问卷", "Answers"),
     "meeting_items": Words("座谈会纪要", "Minutes of meetings"),
     "population_margins": Words("人口构成", "Population by age, sex, tenure and household"),

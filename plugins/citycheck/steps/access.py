@@ -130,19 +130,21 @@ def run(
     if not database.is_file() or not (folder / "unusable.parquet").is_file():
         raise NotReady(f"{database}: the places are not built. Run the task `places` first.")
     with duck.connect(database, read_only=True, memory_limit=settings().duckdb_memory_limit) as places:
-        scoring = _scoring(places)
-        if detour_factor is not None:
-            scoring["detour_factor"] = detour_factor
-        county = _County.read(places, county_id, folder / "unusable.parquet", scoring)
-    ways = _Ways.of(county, scoring)
+        ways = measured(places, county_id, folder / "unusable.parquet", detour_factor)
     return {
-        name: _write(_path(folder, county_id, name), tables, SCHEMAS[name])
-        for name, tables in (
-            ("nearest", ways.nearest()),
-            ("reach", ways.reach()),
-            ("not_snapped", ways.not_snapped()),
-        )
+        name: _write(_path(folder, county_id, name), tables, SCHEMAS[name]) for name, tables in ways.items()
     }
+
+
+def measured(
+    places: duckdb.DuckDBPyConnection, county_id: str, unusable: Path, detour_factor: float | None
+) -> dict[str, Iterator[pa.Table]]:
+    """What `run` writes of a county, as it is found: to whatever facilities and buildings `places` says there are."""
+    scoring = _scoring(places)
+    if detour_factor is not None:
+        scoring["detour_factor"] = detour_factor
+    ways = _Ways.of(_County.read(places, county_id, unusable, scoring), scoring)
+    return {"nearest": ways.nearest(), "reach": ways.reach(), "not_snapped": ways.not_snapped()}
 
 
 def _scoring(places: duckdb.DuckDBPyConnection) -> dict[str, float]:

@@ -1,6 +1,7 @@
-"""From the inputs of a build to its marts: places → access → marts → uncertainty → gate; `steps.release` goes on from there.
+"""From the inputs of a build to its marts: places → access → marts → renewal → uncertainty → gate.
 
-One half-year at a time. Whatever is interrupted can be run again: the same build gives the same bytes.
+`steps.release` goes on from there. One half-year at a time. Whatever is interrupted can be run again: the same build gives
+the same bytes.
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ from citycheck.errors import CitycheckError, DiskFull, NotReady
 from citycheck.lake.files import fsync_folder, read_json, telling_disk_full, write_json
 from citycheck.lake.landing import exclusive
 from citycheck.period import HalfYear, utc_naive
+from citycheck.renewal import rerun
 from citycheck.settings import settings
-from citycheck.steps import access, earlier, statistics, uncertainty
+from citycheck.steps import access, earlier, renewal, statistics, uncertainty
 from citycheck.steps.inputs import Build, Request, begin, freeze, frozen, is_over, is_released, moments
 
 __all__ = [
     "Build", "BuildFailed", "Request", "begin", "build_all", "build_marts", "build_places", "build_uncertainty", "freeze",
-    "frozen", "gate_marts", "is_over", "is_released", "measure_access",
+    "frozen", "gate_marts", "is_over", "is_released", "measure_access", "plan_renewal",
 ]  # fmt: skip
 
 _TOO_LITTLE_BYTES = 8 << 20
@@ -79,9 +81,20 @@ def build_marts(build: Build) -> list[dict[str, Any]]:
         return _run_dbt(build, "marts", build.marts, begin_with=build.places)
 
 
+@progress.step("renewal")
+def plan_renewal(build: Build) -> dict[str, int]:
+    """Site what would close the shortfalls, and tell what each would bring; returns how many rows were written.
+
+    Raises `NotReady` when the marts are not built.
+    """
+    with exclusive(build.work / ".lock"):
+        factor = frozen(build)["provenance"]["detour_factor"]
+        return renewal.run(build.marts, build.access, build.renewal, detour_factor=factor)
+
+
 @progress.step("uncertainty")
 def build_uncertainty(build: Build) -> list[dict[str, Any]]:
-    """Draw how far the index may be trusted, and build and test the marts that show it; returns one row a node.
+    """Draw how far the index may be trusted, and build and test the rest of the marts; returns one row a node.
 
     The database appears only when all passed. Raises `NotReady` when the marts are not built, and `BuildFailed` like
     `build_places`.
@@ -90,26 +103,29 @@ def build_uncertainty(build: Build) -> list[dict[str, Any]]:
         if not build.marts.is_file():
             raise NotReady(f"{build.marts}: the marts are not built. Run the task `dbt_build` first.")
         uncertainty.run(build.marts, build.uncertainty)
-        return _run_dbt(build, "uncertainty", build.database, begin_with=build.marts)
+        results = _run_dbt(build, "uncertainty", build.database, begin_with=build.marts)
+        rerun.keep(build.dbt_target, build.database.with_name(rerun.MODELS))
+        return results
 
 
 def build_all(build: Build) -> None:
-    """Places, access of every county, marts, uncertainty: what the tasks of the DAG do, in one process."""
+    """Places, access of every county, marts, renewal, uncertainty: what the tasks of the DAG do, in one process."""
     tasks = build_places(build)
     with progress.step("access", total=len(tasks)):
         for counties in tasks:
             measure_access(build, counties)
             progress.advance()
     build_marts(build)
+    plan_renewal(build)
     build_uncertainty(build)
 
 
-_DRAWN = "source:uncertainty+"
+_DRAWN = ("source:uncertainty+", "source:renewal+")
 _MEASURED = ("source:access+", "source:statistics+")
 _SELECTED = {
-    "places": ["--exclude", *_MEASURED, _DRAWN],
-    "marts": ["--select", *_MEASURED, "--exclude", _DRAWN],
-    "uncertainty": ["--select", _DRAWN],
+    "places": ["--exclude", *_MEASURED, *_DRAWN],
+    "marts": ["--select", *_MEASURED, "--exclude", *_DRAWN],
+    "uncertainty": ["--select", *_DRAWN],
 }
 """The parts of the project: together they are all of it, and no model or test is in two."""
 
@@ -210,12 +226,14 @@ def _dbt_vars(build: Build) -> dict[str, Any]:
             for source, files in {
                 "access": access.files(build.access),
                 "statistics": statistics.files(build.statistics),
+                "renewal": renewal.files(build.renewal),
                 "uncertainty": uncertainty.files(build.uncertainty),
             }.items()
         },
         "walking_network": provenance["walking_network"],
         "detour_factor": provenance["detour_factor"],
         "previous_release": _folder_of(build, previous),
+        "projects_before": _folder_of(build, provenance["projects_before"]),
         "year_ago_half_year": str(HalfYear.parse(build.half_year).year_before),
         "releases": earlier.dbt_releases(build.home, provenance["earlier_releases"]),
         "release_stage": publication["stage"],

@@ -33,6 +33,7 @@ from citycheck.release import calendar
 from citycheck.release import publish as releases
 from citycheck.release.manifest import code_sha256
 from citycheck.release.publication import Kind, Publication, Published
+from citycheck.renewal import register
 from citycheck.settings import CityHome, settings
 from citycheck.steps import earlier, ingest, shelf
 
@@ -52,8 +53,8 @@ _PLACES = ("communities", "buildings", "estates", "walking_edges", "facilities")
 _STREETS = "walking_edges"
 _BEFORE = "previous_communities"
 """The input with the accepted communities of the half-year before."""
-_AS_RECORDED = ("rebuild", "simulate")
-"""Purposes for which everything is as a release has recorded it."""
+_AS_RECORDED = "rebuild"
+"""The purpose for which everything is as a release has recorded it."""
 PARTS = ("places", "marts", "uncertainty")
 """The parts in which dbt builds the project."""
 
@@ -97,7 +98,7 @@ class Build:
 
     @property
     def marts(self) -> Path:
-        """The database with all that does not hang on what is drawn."""
+        """The database with all that does not hang on what is drawn, sited or planned."""
         return self.work / "marts" / f"{self.half_year}.duckdb"
 
     @property
@@ -107,6 +108,10 @@ class Build:
     @property
     def statistics(self) -> Path:
         return self.work / "statistics"
+
+    @property
+    def renewal(self) -> Path:
+        return self.work / "renewal"
 
     @property
     def uncertainty(self) -> Path:
@@ -226,6 +231,10 @@ class _Found:
     before: list[dict[str, Any]]
     previous: releases.Release | None
     compared: list[dict[str, Any]]
+    with_projects: releases.Release | None = None
+    """The newest earlier release that tells of projects: their lives go on from there, also over a half-year without one."""
+    project_edits: tuple[Path, ...] = ()
+    """What departments had set in projects by the cut-off."""
 
 
 def freeze(
@@ -243,7 +252,7 @@ def freeze(
     """Write down exactly what the build is made from: what counts now, or what the provenance of a release has `recorded`.
 
     The stage, by default the first, says up to when sources count. For the purpose `recompute` only the recorded deliveries
-    count, all else is of today; for `rebuild` and `simulate` everything is as it was recorded. Raises `NotReady` when a feed has
+    count, all else is of today; for `rebuild` everything is as it was recorded. Raises `NotReady` when a feed has
     nothing accepted, and `BadInput` when the city maps no communities, when its projected CRS does not fit it, when nothing of
     its reports was written before the cut-off, or when something recorded is gone.
     """
@@ -256,7 +265,7 @@ def freeze(
         )
     if recorded is None:
         found = _found_now(about, home, period, stage)
-    elif purpose in _AS_RECORDED:
+    elif purpose == _AS_RECORDED:
         found = _found_then(home, period, recorded)
     else:
         found = replace(
@@ -267,7 +276,7 @@ def freeze(
     _check_accepted(home, half_year, found)
     _check_versions(about, home, period, stage, found.manifests)
     provenance = _provenance(about, home, period, stage, found)
-    if purpose in _AS_RECORDED and recorded is not None:
+    if purpose == _AS_RECORDED and recorded is not None:
         publication = Publication.from_json(recorded["publication"])
         told = {"calendar": recorded["calendar"], "dates": recorded["dates"]}
         if provenance["code_sha256"] == recorded["code_sha256"]:
@@ -343,6 +352,8 @@ def _found_now(about: City, home: CityHome, period: HalfYear, stage: str) -> _Fo
         _communities_before(home, period),
         _sound_release(home, str(period.previous)),
         earlier.describe(about, home, str(period)),
+        _with_projects(home, period),
+        tuple(register.batches(home.root, _moments_of(about, period, stage)["cut_off"])),
     )
 
 
@@ -366,6 +377,8 @@ def _found_then(home: CityHome, period: HalfYear, recorded: Mapping[str, Any]) -
         [_recorded_communities(home, entry) for entry in recorded.get(_BEFORE, [])],
         None if previous is None else earlier.published(home, previous),
         list(recorded.get("earlier_releases", [])),
+        None if (told := recorded.get("projects_before")) is None else earlier.published(home, told),
+        tuple(_recorded_edits(home, batch) for batch in recorded.get("project_edits", [])),
     )
 
 
@@ -423,6 +436,7 @@ def _input_files(about: City, home: CityHome, build: Build, found: _Found) -> di
     about.packs.write(build.work / f"{indicators.INPUT}.parquet")
     return files | {
         indicators.INPUT: [str(build.work / f"{indicators.INPUT}.parquet")],
+        "project_edits": [str(path) for path in found.project_edits],
         "ledger": [str(build.work / "ledger.parquet")],
         "quarantine": [str(build.work / "quarantine.parquet")],
     }
@@ -507,6 +521,17 @@ def _recorded_communities(home: CityHome, recorded: Mapping[str, Any]) -> dict[s
         f"communities {recorded['half_year']}: the release was made from the delivery {recorded['delivery'][:12]}…, which the "
         "lake does not hold as it was accepted then; it cannot be built again. Restore lake/ from a copy."
     )
+
+
+def _recorded_edits(home: CityHome, recorded: Mapping[str, str]) -> Path:
+    """The batch of edits that a release names. Raises `BadInput` when it is gone or no longer what it was."""
+    path = register.folder_of(home.root) / recorded["batch"]
+    if not path.is_file() or store.sha256(path) != recorded["sha256"]:
+        raise BadInput(
+            f"{path}: is not the batch of edits that the release was made from (SHA-256 {recorded['sha256'][:12]}…). "
+            "Restore projects/ from a copy."
+        )
+    return path
 
 
 def _has_network(about: City, manifests: list[dict[str, Any]]) -> bool:
@@ -607,6 +632,14 @@ def _adds_versions(table: Table, path: Path, own: list[str], moments: dict[str, 
         )
 
 
+def _with_projects(home: CityHome, period: HalfYear) -> releases.Release | None:
+    for name in sorted(releases.half_years(home.releases), reverse=True):
+        current = releases.current(home.releases, name) if name < str(period) else None
+        if current is not None and (current.path / "tables" / "projects.parquet").is_file():
+            return _sound_release(home, name)
+    return None
+
+
 def _sound_release(home: CityHome, half_year: str) -> releases.Release | None:
     """The current release of a half-year, if there is one. Raises `BadInput` when it is not what was published."""
     current = releases.current(home.releases, half_year)
@@ -660,13 +693,9 @@ def _provenance(about: City, home: CityHome, period: HalfYear, stage: str, found
             }
             for m in manifests
         ],
-        "previous_release": None
-        if previous is None
-        else {
-            "half_year": str(period.previous),
-            "version": previous.version,
-            "fingerprint": previous.fingerprint,
-        },
+        "previous_release": _named(previous),
+        "projects_before": _named(found.with_projects),
+        "project_edits": [{"batch": path.name, "sha256": store.sha256(path)} for path in found.project_edits],
         "year_ago_release": next(
             (
                 {key: entry[key] for key in ("half_year", "version", "fingerprint")}
@@ -685,6 +714,18 @@ def _provenance(about: City, home: CityHome, period: HalfYear, stage: str, found
             for m in found.before
         ],
     }
+
+
+def _named(release: releases.Release | None) -> dict[str, Any] | None:
+    return (
+        None
+        if release is None
+        else {
+            "half_year": release.half_year,
+            "version": release.version,
+            "fingerprint": release.fingerprint,
+        }
+    )
 
 
 def _commit() -> str:

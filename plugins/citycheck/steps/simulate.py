@@ -1,202 +1,129 @@
-"""What a released half-year would be with facilities that are not there: the same build again, with those in its inputs.
+"""What a released half-year would be with facilities that are not there: those that are told, or those of its own projects.
 
-Nothing is estimated: every part of the line is run, so the answer is what the next release would say if nothing else changed.
-That takes as long as a build.
+The answer is that of the half-year built again with the facilities among its inputs; `renewal.whatif` finds it by running
+only what they concern.
 """
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+import duckdb
 
-from citycheck import duck, standard
 from citycheck.cities.profile import load_city
 from citycheck.errors import BadInput, NotReady
-from citycheck.lake.files import write_json
-from citycheck.lake.landing import exclusive
-from citycheck.lake.tables import tables
 from citycheck.release import publish as releases
+from citycheck.renewal import rerun
+from citycheck.renewal.additions import Addition
 from citycheck.settings import settings
-from citycheck.steps import earlier, index
-from citycheck.steps.index import Build
+from citycheck.steps import earlier
 
-_PURPOSE = "simulate"
+if TYPE_CHECKING:
+    from citycheck.renewal.whatif import Effect, WhatIf
 
-
-@dataclass(frozen=True)
-class Addition:
-    """A facility that is to be imagined: WGS84 degrees, and the size that its kind's minimum is about."""
-
-    kind_code: str
-    lon: float
-    lat: float
-    area_m2: float | None = None
-
-    @classmethod
-    def parse(cls, text: str) -> Addition:
-        """From `KIND@LON,LAT` or `KIND@LON,LAT,AREA`. Raises `BadInput` for anything else."""
-        kind, _, place = text.partition("@")
-        try:
-            lon, lat, *area = (float(part) for part in place.split(","))
-            (area_m2,) = area or (None,)
-        except ValueError:
-            raise BadInput(
-                f"{text!r} is no facility; expected KIND@LON,LAT or KIND@LON,LAT,AREA, such as F08@118.87,28.93,300. Correct it."
-            ) from None
-        if kind not in (known := [row["kind_code"] for row in standard.seed("facility_kinds")]):
-            raise BadInput(
-                f"{text!r}: {kind!r} is no kind of facility; the standard has {', '.join(known)}. Correct it."
-            )
-        return cls(kind, lon, lat, area_m2)
+_COLUMNS = ("project_id", "kind_code", "site_lon", "site_lat", "size_m2", "capacity_gap")
 
 
-@dataclass(frozen=True)
-class Effect:
-    """An area whose index, rank or coverage is another with the additions than without."""
+def opened(city: str, half_year: str) -> WhatIf:
+    """The current release of a half-year, to be asked.
 
-    area_level: str
-    area_id: str
-    area_name: str
-    index_before: float | None
-    index_after: float | None
-    rank_before: int | None
-    rank_after: int | None
-    rank_low_after: int | None
-    rank_high_after: int | None
-    covered_more: dict[str, float]
-    """People more within reach, by kind."""
+    Raises `BadInput` when nothing is released, and `NotReady` when its build is not kept.
+    """
+    home = settings().city_home(city)
+    database, recorded = _released(city, half_year)
+    cache = home.work / "simulate" / half_year / str(recorded["build"])
+    models = database.with_name(rerun.MODELS)
+    if not models.is_file():
+        models = cache / rerun.MODELS
+        target = home.work / "index" / half_year / str(recorded["build"]) / "dbt"
+        if not models.is_file():
+            if not target.is_dir():
+                raise NotReady(
+                    f"{models}: the SQL of the release is not kept. Build and publish the half-year again."
+                )
+            models.parent.mkdir(parents=True, exist_ok=True)
+            rerun.keep(target, models)
+    with ThreadPoolExecutor(1) as pool:
+        release = pool.submit(rerun.Rerun, database, models, cache)
+        from citycheck.renewal.whatif import WhatIf  # half a second, in which the database opens
 
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return WhatIf(release.result(), cache, detour_factor=recorded["detour_factor"])
 
 
 def run(city: str, half_year: str, additions: Sequence[Addition]) -> list[Effect]:
-    """Build the current release of a half-year again with `additions`, and compare; the city first, then by level and code.
+    """What the additions would change together in the current release; the city first, then by level and code.
 
-    Raises `BadInput` when nothing is released, when the release was made by another code, standard or profile than today's, or
-    when an addition lies outside the city; `NotReady` when the release's own build is not kept; `BuildFailed` when dbt fails.
+    Raises like `opened`, and `BadInput` when an addition lies outside the city.
     """
-    home = settings().city_home(city)
-    release = releases.current(home.releases, half_year)
-    if release is None:
-        raise BadInput(f"{city} {half_year}: nothing is released to begin with. Build and publish it first.")
     box = load_city(city).profile.box
     for one in additions:
         if not (box.lon_min <= one.lon <= box.lon_max and box.lat_min <= one.lat <= box.lat_max):
             raise BadInput(
                 f"{one.kind_code}@{one.lon},{one.lat}: lies outside the city's box. Give longitude first, then latitude (WGS84)."
             )
+    with opened(city, half_year) as release:
+        return release.effects(additions)
+
+
+def of_projects(
+    city: str, half_year: str, ids: Sequence[str] = (), pool: str | None = None
+) -> list[Addition]:
+    """The facilities of projects of the current release: the named ones, and those of a pool that build one at a site.
+
+    Raises `BadInput` when the release has no projects, not these, or when a named one builds no facility at a site.
+    """
+    database, _ = _released(city, half_year)
+    with duckdb.connect(str(database), read_only=True) as marts:
+        if not marts.execute("select 1 from duckdb_tables() where table_name = 'projects'").fetchall():
+            raise BadInput(f"{city} {half_year}: the release has no projects. Give facilities by --add.")
+        rows = [
+            dict(zip((*_COLUMNS, "pool_code"), row, strict=True))
+            for row in marts.execute(
+                f"select {', '.join(_COLUMNS)}, pool_code from marts.projects "
+                "where status_code not in ('dropped', 'closed') order by project_id"
+            ).fetchall()
+        ]
+    known = {row["project_id"]: row for row in rows}
+    chosen = []
+    for one in dict.fromkeys(ids):
+        if one not in known:
+            raise BadInput(
+                f"{one}: is no open project of {city} {half_year}. `citycheck sql 'from projects'` lists them."
+            )
+        if not _is_built(known[one]):
+            raise BadInput(
+                f"{one}: puts no facility of a kind at a site, so that nothing can be simulated. Leave it out."
+            )
+        chosen.append(known[one])
+    if pool is not None:
+        pools = sorted({row["pool_code"] for row in rows if row["pool_code"]})
+        if pool not in pools:
+            raise BadInput(
+                f"{pool!r} is no pool with open projects; there are {', '.join(pools) or 'none'}. Correct --pool."
+            )
+        chosen += [
+            row
+            for row in rows
+            if row["pool_code"] == pool and row["project_id"] not in ids and _is_built(row)
+        ]
+    return [Addition.of_project(row) for row in chosen]
+
+
+def _is_built(row: dict[str, Any]) -> bool:
+    return None not in (row["kind_code"], row["site_lon"], row["site_lat"])
+
+
+def _released(city: str, half_year: str) -> tuple[Path, dict[str, Any]]:
+    """The database of the current release, and what it says it was made from."""
+    home = settings().city_home(city)
+    release = releases.current(home.releases, half_year)
+    if release is None:
+        raise BadInput(f"{city} {half_year}: nothing is released to begin with. Build and publish it first.")
     recorded = earlier.provenance_of(release)
-    before = Build(city, half_year, str(recorded["build"])).database
-    if not before.is_file():
-        raise NotReady(f"{before}: the build of the release is not kept. Build the half-year again.")
-    with exclusive(home.work / ".simulate.lock"):
-        build = index.freeze(city, half_year, recorded=recorded, purpose=_PURPOSE)
-        try:
-            made_of = index.frozen(build)
-            _check_same(half_year, made_of["provenance"], recorded)
-            added = _write(build, additions)
-            made_of["files"]["facilities"] = [*made_of["files"]["facilities"], str(added)]
-            write_json(build.inputs, made_of)
-            index.build_all(build)
-            return _compare(before, build.database)
-        finally:
-            shutil.rmtree(build.work, ignore_errors=True)
-
-
-def told(effects: Sequence[Effect]) -> list[str]:
-    """A line an area, and how many there are."""
-
-    def shown(value: float | None) -> str:
-        return "–" if value is None else f"{value:.2f}" if isinstance(value, float) else str(value)
-
-    lines = [
-        f"{one.area_level:9}  {one.area_name}  index {shown(one.index_before)} → {shown(one.index_after)}, "
-        f"rank {shown(one.rank_before)} → {shown(one.rank_after)} "
-        f"({shown(one.rank_low_after)}–{shown(one.rank_high_after)})"
-        + "".join(f", {kind} {people:+,.0f} people covered" for kind, people in one.covered_more.items())
-        for one in effects
-    ]
-    return [*lines, f"{len(effects)} area(s) would be another"]
-
-
-def _check_same(half_year: str, today: dict[str, Any], recorded: dict[str, Any]) -> None:
-    """Raise when a difference could come from anything but the additions."""
-    names = ("code_sha256", "standard_sha256", "profile_sha256", "city_indicators_sha256")
-    if other := [name.removesuffix("_sha256") for name in names if today[name] != recorded[name]]:
-        raise BadInput(
-            f"{half_year}: since its release, {', '.join(other)} changed, and what comes of that cannot be told from what the "
-            "facility brings. Build and publish the half-year again first."
-        )
-
-
-def _write(build: Build, additions: Sequence[Addition]) -> Path:
-    """The additions as the lake keeps facilities: operating, and of the size that is given."""
-    schema = tables()["facilities"].schema
-    by_land = {row["kind_code"] for row in standard.seed("facility_kinds") if row["min_land_area_m2"]}
-    rows = [
-        {
-            "facility_id": f"simulated-{number}",
-            "facility_name": f"模拟设施 simulated {number}",
-            "kind_code": one.kind_code,
-            "lon": one.lon,
-            "lat": one.lat,
-            "land_area_m2" if one.kind_code in by_land else "floor_area_m2": one.area_m2,
-            "operating_status": "operating",
-            "source_file": "simulated",
-            "source_row": number,
-        }
-        for number, one in enumerate(additions, 1)
-    ]
-    path = build.work / "simulated.parquet"
-    columns = {name: [row.get(name) for row in rows] for name in schema.names}
-    pq.write_table(pa.table(columns, schema=schema), path)
-    return path
-
-
-def _compare(before: Path, after: Path) -> list[Effect]:
-    """Areas in which anything differs between two databases of one half-year."""
-    was, now = _figures(before), _figures(after)
-    covered_before, covered_after = _covered(before), _covered(after)
-    effects = []
-    for key, (name, score, rank, low, high) in now.items():
-        _, score_before, rank_before, _, _ = was[key]
-        more = {
-            kind: people - covered_before.get((*key, kind), 0.0)
-            for (*area, kind), people in covered_after.items()
-            if tuple(area) == key and people != covered_before.get((*key, kind), 0.0)
-        }
-        if more or (score, rank) != (score_before, rank_before):
-            effects.append(Effect(*key, name, score_before, score, rank_before, rank, low, high, more))
-    return effects
-
-
-def _figures(
-    database: Path,
-) -> dict[tuple[str, str], tuple[str, float | None, int | None, int | None, int | None]]:
-    """Name, index, rank and its interval of every area."""
-    with duck.connect(database, read_only=True) as connection:
-        rows = connection.execute(
-            """
-            select area_level, area_id, area_name, index_score, rank, rank_low, rank_high
-            from intermediate.int_index_profiles
-            order by list_position(['city', 'county', 'street', 'community'], area_level), area_id
-            """
-        ).fetchall()
-    return {(level, area): tuple(rest) for level, area, *rest in rows}
-
-
-def _covered(database: Path) -> dict[tuple[str, str, str], float]:
-    """People of whom each kind is meant and who are within reach, by area and kind."""
-    with duck.connect(database, read_only=True) as connection:
-        rows = connection.execute(
-            "select area_level, area_id, kind_code, covered_population from marts.kind_access "
-            "where covered_population is not null order by all"
-        ).fetchall()
-    return {(level, area, kind): people for level, area, kind, people in rows}
+    database = home.warehouse / half_year / str(recorded["build"]) / f"{half_year}.duckdb"
+    if not database.is_file():
+        raise NotReady(f"{database}: the build of the release is not kept. Build the half-year again.")
+    return database, recorded

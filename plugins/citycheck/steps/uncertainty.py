@@ -70,17 +70,11 @@ def run(database: Path, out: Path) -> dict[str, int]:
     if not database.is_file():
         raise NotReady(f"{database}: the marts are not built. Run the task `dbt_build` first.")
     with duck.connect(database, read_only=True) as marts:
-        settings = _settings(marts)
-        assumptions = _assumptions(marts)
-        levels = {level: _areas(marts, assumptions, level) for level in _LEVELS}
+        settings, assumptions = settings_of(marts), assumptions_of(marts)
+        of = drawn(marts, assumptions, settings)
     spec, rows = assumptions.spec, dict[str, list[dict[str, Any]]]((name, []) for name in SCHEMAS)
     a, b = sobol.points(settings.draws, assumptions.width, settings.seed)
     nodes = [group.code for group in spec.groups]
-    of = {
-        level: assumed.Draws.of(assumptions, areas, settings.seed)
-        for level, areas in levels.items()
-        if areas.ids
-    }
     if any(not np.isnan(draws.engine.scores[spec.root.code]).all() for draws in of.values()):
         for draws in of.values():
             rows["intervals"] += assumed.intervals(draws, a, nodes, settings.level)
@@ -94,7 +88,22 @@ def run(database: Path, out: Path) -> dict[str, int]:
     return {name: _write(paths[name], rows[name], schema) for name, schema in SCHEMAS.items()}
 
 
-def _settings(marts: duckdb.DuckDBPyConnection) -> assumed.Settings:
+def drawn(
+    marts: duckdb.DuckDBPyConnection,
+    assumptions: assumed.Assumptions,
+    settings: assumed.Settings,
+    levels: Iterable[str] = _LEVELS,
+) -> dict[str, assumed.Draws]:
+    """The index of each level that has areas, ready to be drawn."""
+    areas = {level: _areas(marts, assumptions, level) for level in levels}
+    return {
+        level: assumed.Draws.of(assumptions, found, settings.seed)
+        for level, found in areas.items()
+        if found.ids
+    }
+
+
+def settings_of(marts: duckdb.DuckDBPyConnection) -> assumed.Settings:
     """The constants of the standard that the marts were built with, whatever its seed says by now."""
     scoring = dict(marts.execute("select parameter, value from standard.scoring").fetchall())
     return assumed.Settings(
@@ -108,7 +117,8 @@ def _settings(marts: duckdb.DuckDBPyConnection) -> assumed.Settings:
     )
 
 
-def _assumptions(marts: duckdb.DuckDBPyConnection) -> assumed.Assumptions:
+def assumptions_of(marts: duckdb.DuckDBPyConnection) -> assumed.Assumptions:
+    """What is drawn of the headline index, and how."""
     spec = Spec.from_rows(
         _dicts(
             marts,
@@ -182,10 +192,12 @@ def _dicts(marts: duckdb.DuckDBPyConnection, sql: str, *parameters: str) -> list
 def _write(path: Path, rows: Iterable[dict[str, Any]], schema: pa.Schema) -> int:
     """Write sorted rows; returns how many."""
     keys = [field.name for field in schema if field.type == _TEXT and field.name != "finding"]
-    ordered = [
-        {name: round(cell, _DECIMALS) if isinstance(cell, float) else cell for name, cell in row.items()}
-        for row in sorted(rows, key=lambda row: [row[key] for key in keys])
-    ]
+    ordered = [written(row) for row in sorted(rows, key=lambda row: [row[key] for key in keys])]
     with replacing(path) as temporary:
         pq.write_table(pa.Table.from_pylist(ordered, schema=schema), temporary, compression="zstd")
     return len(ordered)
+
+
+def written(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with as many decimals as are written."""
+    return {name: round(cell, _DECIMALS) if isinstance(cell, float) else cell for name, cell in row.items()}

@@ -72,6 +72,45 @@ MARTS = {
         f"{_AREA}, half_year varchar, score_published double, score_same_standard double, is_break boolean",
         ["area_level", "area_id", "half_year"],
     ),
+    "goal_progress": (
+        "goal_code varchar, half_year varchar, value double, expected_value double, target_value double, status_code varchar",
+        ["goal_code", "half_year"],
+    ),
+    "project_effects": (
+        f"candidate_id varchar, {_AREA}, node_code varchar, points double",
+        ["candidate_id", "area_level", "area_id", "node_code"],
+    ),
+    "programme_frontier": (
+        "objective_code varchar, budget_cny double, cost_cny double, projects bigint, value double, gap_pct double",
+        ["objective_code", "budget_cny"],
+    ),
+    "programme_projects": (
+        "objective_code varchar, budget_cny double, candidate_id varchar, cost_cny double",
+        ["objective_code", "budget_cny", "candidate_id"],
+    ),
+    "projects": (
+        """project_id varchar, candidate_id varchar, origin_code varchar, project_name_zh varchar, project_name_en varchar,
+        community_id varchar, community_name varchar, street_id varchar, street_name varchar, county_id varchar,
+        county_name varchar, kind_code varchar, category_code varchar, reason_code varchar, action_code varchar,
+        means_code varchar, scale_code varchar, pool_code varchar, status_code varchar, refresh_code varchar,
+        opened_half_year varchar, priority_score double, uncovered_population bigint, site_id varchar, site_type varchar,
+        site_lon double, site_lat double, cost_cny double, cost_basis varchar, predicted_covered_population bigint,
+        predicted_city_points double, department varchar, planned_end_on date, supervision_code varchar, has_conflict boolean""",
+        ["project_id"],
+    ),
+    "project_log": (
+        "event_id varchar, half_year varchar, project_id varchar, event_code varchar, field varchar, to_value varchar",
+        ["event_id"],
+    ),
+    "project_evaluations": (
+        """project_id varchar, community_id varchar, predicted_covered_in_community bigint,
+        measured_covered_in_community bigint, verdict_code varchar""",
+        ["project_id"],
+    ),
+    "pool_flows": (
+        "half_year varchar, pool_code varchar, at_start bigint, opened bigint, open_at_end bigint, never_drains boolean",
+        ["half_year", "pool_code"],
+    ),
     "index_vintages": (
         f"half_year varchar, version integer, {_AREA}, node_code varchar, value double",
         ["half_year", "version", "area_level", "area_id", "node_code"],

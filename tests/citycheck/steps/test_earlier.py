@@ -54,6 +54,8 @@ def parameter(name: str) -> Edit:
         ("indicator_kinds", lambda row: row | {"role": "alternative"}, {"definition"}),
         ("scoring", parameter("geometric_floor"), {"scoring"}),
         ("scoring", parameter("population_n_min"), {"definition"}),
+        ("scoring", parameter("project_reports_per_1000"), set()),
+        ("renewal_rules", lambda row: row | {"needs_land": "true"}, set()),
         ("sources", lambda row: row | {"title": "another title"}, set()),
     ],
 )  # fmt: skip

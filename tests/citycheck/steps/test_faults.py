@@ -460,6 +460,7 @@ def steps_of(now: datetime) -> dict[str, Callable[[Build], object]]:
         "places": index.build_places,
         "access": lambda build: index.measure_access(build, ["C1"]),
         "dbt_build": index.build_marts,
+        "renewal": index.plan_renewal,
         "uncertainty": index.build_uncertainty,
         "gate": index.gate_marts,
         "stage": release.stage,

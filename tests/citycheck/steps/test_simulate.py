@@ -1,38 +1,21 @@
-"""What if: the same answer as that of a build in which the facility really is."""
+"""What if: which release is asked, and about what; that the answer is right is tests/test_whatif.py."""
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime
 
 import approving
+import duckdb
 import pytest
 
-from citycheck.errors import BadInput
+from citycheck.errors import BadInput, NotReady
+from citycheck.renewal import whatif_table
+from citycheck.renewal.additions import Addition
 from citycheck.steps import index, release, simulate
-from citycheck.steps.simulate import Addition
 
 HALF_YEAR = "2026H1"
 PARK = "F17@118.805,28.915,500"
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("F17", "expected KIND@LON,LAT"),
-        ("F17@118.8", "expected KIND@LON,LAT"),
-        ("F17@118.8,28.9,1,2", "expected KIND@LON,LAT"),
-        ("F17@east,north", "expected KIND@LON,LAT"),
-        ("F99@118.8,28.9", "'F99' is no kind of facility; the standard has F01, F02"),
-    ],
-)
-def test_what_is_no_facility_is_told(text, said):
-    with pytest.raises(BadInput, match=said):
-        Addition.parse(text)
-
-
-def test_a_facility_with_and_without_an_area():
-    assert Addition.parse(PARK) == Addition("F17", 118.805, 28.915, 500.0)
-    assert Addition.parse("F02@118.8,28.9").area_m2 is None
 
 
 def test_nothing_is_simulated_before_there_is_a_release(project):
@@ -40,9 +23,65 @@ def test_nothing_is_simulated_before_there_is_a_release(project):
         simulate.run("town", HALF_YEAR, [Addition.parse(PARK)])
 
 
+def test_projects_are_asked_of_a_release(project):
+    with pytest.raises(BadInput, match="nothing is released to begin with"):
+        simulate.of_projects("town", HALF_YEAR, pool="annual_list")
+
+
+@pytest.fixture
+def released(tmp_path, monkeypatch):
+    """A release's database with four projects."""
+    database = tmp_path / "2026H1.duckdb"
+    with duckdb.connect(str(database)) as marts:
+        marts.execute("create schema marts")
+        marts.execute(
+            """
+            create table marts.projects as from (values
+                ('p1', 'F07', 118.8e0, 28.9e0, 350e0, null, 'annual_list', 'annual'),
+                ('p2', 'F03', 118.9e0, 28.9e0, 200e0, 30.0, 'annual_list', 'annual'),
+                ('p3', 'F07', null, null, 350e0, null, 'annual_list', 'annual'),
+                ('p4', 'F08', 118.8e0, 28.9e0, null, null, 'midterm_reserve', 'closed')
+            ) as of(project_id, kind_code, site_lon, site_lat, size_m2, capacity_gap, pool_code, status_code)
+            """
+        )
+    monkeypatch.setattr(simulate, "_released", lambda city, half_year: (database, {}))
+    return database
+
+
+def test_an_annual_list_is_what_it_builds_at_a_site(released):
+    found = simulate.of_projects("town", HALF_YEAR, pool="annual_list")
+    assert [(one.kind_code, one.lon, one.area_m2, one.capacity) for one in found] == [
+        ("F07", 118.8, 350.0, None),
+        ("F03", 118.9, 200.0, 30),
+    ]
+    assert simulate.of_projects("town", HALF_YEAR, ["p1", "p1"]) == found[:1]
+    assert simulate.of_projects("town", HALF_YEAR, ["p1"], "annual_list") == found
+
+
+@pytest.mark.parametrize(
+    ("ids", "pool", "said"),
+    [
+        (["p9"], None, "p9: is no open project of town 2026H1"),
+        (["p4"], None, "p4: is no open project"),
+        (["p3"], None, "p3: puts no facility of a kind at a site"),
+        ([], "midterm_reserve", "'midterm_reserve' is no pool with open projects; there are annual_list"),
+    ],
+)
+def test_what_is_no_project_is_told(released, ids, pool, said):
+    with pytest.raises(BadInput, match=said):
+        simulate.of_projects("town", HALF_YEAR, ids, pool)
+
+
+def test_a_release_without_projects_is_told(released):
+    with duckdb.connect(str(released)) as marts:
+        marts.execute("drop table marts.projects")
+    with pytest.raises(BadInput, match="the release has no projects"):
+        simulate.of_projects("town", HALF_YEAR, pool="annual_list")
+
+
 @pytest.mark.slow
 @pytest.mark.cities
-def test_the_answer_is_that_of_a_build_with_the_facility(project):
+def test_a_release_is_asked_where_it_lies(project):
     project.ingest_all()
     build = index.begin("town", HALF_YEAR, now=datetime(2026, 7, 20, tzinfo=UTC))
     index.build_all(build)
@@ -54,15 +93,14 @@ def test_the_answer_is_that_of_a_build_with_the_facility(project):
 
     effects = simulate.run("town", HALF_YEAR, [Addition.parse(PARK)])
     assert {
-        effect.area_id: effect.covered_more for effect in effects if effect.area_level == "community"
-    } == {"U3": {"F17": 1002.0}}
-    assert not (project.home.work / "simulate" / HALF_YEAR / build.id).exists()
-    assert simulate.run("town", HALF_YEAR, []) == []
+        one.area_id: {kind: change.after - change.before for kind, change in one.covered.items()}
+        for one in effects
+        if one.area_level == "community"
+    } == {"U3": {"F17": 1002}}
+    assert list(whatif_table.lines(effects, 120))[-1].startswith(f"{len(effects)} ")
 
-    facilities = project.files / "facilities.csv"
-    project.write("facilities.csv", facilities.read_text("utf-8") + "P2,F17,118.805,28.915,500,\n")
-    project.ingest("facilities", moment=datetime(2026, 7, 21, tzinfo=UTC))
-    real = index.begin("town", HALF_YEAR, now=datetime(2026, 8, 20, tzinfo=UTC))
-    index.build_all(real)
-    assert simulate._compare(build.database, real.database) == effects
-    assert simulate.told(effects)[-1] == f"{len(effects)} area(s) would be another"
+    shutil.rmtree(project.home.work)
+    assert simulate.run("town", HALF_YEAR, [Addition.parse(PARK)]) == effects
+    build.database.unlink()
+    with pytest.raises(NotReady, match="the build of the release is not kept"):
+        simulate.run("town", HALF_YEAR, [])
