@@ -15,6 +15,7 @@ LEFT_OUT = re.compile(r"/files/|/static/|/api/")
 
 def kind(path: str) -> str:
     """An address without what differs from page to page of one kind."""
+    path = re.sub(r"/projects/(?!supervision$)[^/]+$", "/projects/*", path)
     path = re.sub(r"/models/.+", "/models/*", re.sub(r"/(expectations|validations)/.+", r"/\1/*", path))
     return re.sub(r"(?<=/)([0-9a-f]{16}|\d{4}H[12]|\d+)(?=/|$)", "*", path)
 

@@ -173,6 +173,27 @@ def test_the_ledger_is_searched_and_filtered(release: SHOW):
     assert not any(kind in text for text in rows.all_inner_texts())
 
 
+def test_projects_are_filtered_opened_and_shown_on_the_map(release: SHOW):
+    page = release()
+    rows = page.locator("#projects tbody tr")
+    rows.first.locator("summary").click()
+    expect(rows.first.locator("dl")).to_be_visible()
+    pool = page.locator("#projects-pool option").nth(1).inner_text()
+    page.locator("#projects-pool").select_option(label=pool)
+    assert rows.count() > 0 and all(pool in text for text in rows.all_inner_texts())
+    page.locator("#projects-search").fill("没有这个名字xyz")
+    assert rows.count() == 0
+    before = page.locator("#legend").inner_text()
+    page.locator("#sites").check()
+    assert len(page.locator("#legend").inner_text()) > len(before)
+    page.evaluate("citycheck.choose(citycheck.areas.id.length - 1)")
+    county = page.evaluate("citycheck.nameOf(citycheck.areas.county[citycheck.areas.id.length - 1])")
+    page.locator("#projects-search").fill("")
+    page.locator("#projects-pool").select_option("")
+    page.locator("#answer a[href='#projects-title']").click()
+    assert rows.count() > 0 and all(county in text for text in rows.all_inner_texts())
+
+
 def test_every_link_leads_somewhere(release: SHOW, scene: Scene):
     page = release()
     page.evaluate("for (const box of document.querySelectorAll('details')) box.open = true")

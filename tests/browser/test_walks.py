@@ -165,3 +165,42 @@ def test_what_is_downloaded_verifies(published: Page, scene: Scene, logged_in: S
     done = scene.command("verify", str(tmp_path))
     assert done.returncode != 0
     assert "release_notes.md" in done.stdout + done.stderr
+
+
+def test_an_operator_asks_what_a_facility_would_change(logged_in: SHOW, scene: Scene, seen: Seen):
+    page = logged_in("operator")
+    page.goto(f"{scene.citycheck}/what-if/{scene.before}")
+    page.wait_for_selector("html[data-map=drawn]", state="attached")
+    page.locator("path.community").first.click()
+    clicked = page.locator("#lon").input_value()
+    page.locator("#community").select_option(index=2)
+    page.locator("#map").focus()
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#lon").input_value() not in ("", clicked)
+    page.locator("#kind").select_option("F07")
+    assert page.locator("#area").input_value() == "350", "the least that counts"
+    page.get_by_role("button", name="Add to the list").click()
+    page.get_by_role("button", name="What would change?").click()
+    expect(page.locator("#command")).to_contain_text(f"citycheck simulate {scene.before} --add F07@")
+    expect(page.locator("#summary")).to_contain_text("areas would be another")
+    page.locator("#lon").fill("28.9")
+    page.get_by_role("button", name="Add to the list").click()
+    page.get_by_role("button", name="What would change?").click()
+    expect(page.get_by_role("alert")).to_contain_text("lies outside the city")
+    seen.complaints.clear()  # a browser complains of every 400
+
+
+def test_an_operator_sets_a_field_of_a_project_and_a_viewer_sees_it(logged_in: SHOW, scene: Scene):
+    page = logged_in("operator")
+    page.goto(f"{scene.citycheck}/projects?status=proposed")
+    page.locator("tbody th a[href*='/projects/3']").first.click()
+    address = page.url
+    page.get_by_label("For the department").fill("市民政局")
+    page.get_by_label("Evidence").first.fill(REASON)
+    page.get_by_role("button", name="Store: 依据").click()
+    expect(page.get_by_role("status")).to_contain_text("Stored")
+    assert page.evaluate("window.pwned") is None
+    seen = logged_in("viewer")
+    seen.goto(address)
+    expect(seen.get_by_text(REASON).first).to_be_visible()
+    assert seen.locator("form").count() == 0

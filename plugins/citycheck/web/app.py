@@ -25,8 +25,9 @@ from citycheck.errors import CitycheckError
 from citycheck.release.manifest import WITHDRAWN_PAGE
 from citycheck.settings import settings
 from citycheck.steps.index import Build
-from citycheck.web import board, builds, ledger, models, rows, runs
+from citycheck.web import board, builds, ledger, models, renewal, rows, runs
 from citycheck.web.api import api
+from citycheck.web.api.problems import problem
 from citycheck.web.page import HEADERS, STATIC, file, page, with_navigation
 from citycheck.web.rights import ACTS, FROM_HERE, INDEX, NOT_FROM_HERE, READS, READS_RUNS, MayAct
 
@@ -49,13 +50,21 @@ _REFUSED = {
         "Log in first: Airflow's start page asks for it; then open this page again.",
     ),
     403: (
-        "您的账号无权查看或执行这一项：未发布的候选版本只对可以处理 half_yearly_index 的用户开放。请换用这样的账号登录。",
-        "Your account may not see or do this: what is not published is shown only to those who may act on half_yearly_index. "
-        "Log in as such a user, or ask an administrator.",
+        "您的账号无权查看或执行这一项：候选版本、模拟和项目修改只对可以处理 half_yearly_index 的用户开放。",
+        "Your account may not see or do this: candidates, questions and edits of projects are for those who may act on "
+        "half_yearly_index. Log in as such a user, or ask an administrator.",
     ),
     404: (
         "没有这一页：名称有误，或文件已清理。请从上方导航重新进入。",
         "There is no such page: its name is wrong, or its files were removed. Start again from the navigation above.",
+    ),
+    411: (
+        "请求没有说明长度；请从页面上发送。",
+        "What was sent does not say how long it is: send it from the page.",
+    ),
+    413: (
+        "内容过大：表格不超过 16 MiB，其他不超过 64 KiB。请从系统重新导出表格，只把修改抄入。",
+        "Too large: a workbook may have 16 MiB, all else 64 KiB. Export a fresh workbook, and copy the changes into it.",
     ),
 }
 _INLINE = (
@@ -67,6 +76,7 @@ _INLINE = (
 # The pages that FastAPI adds by itself are left out: its dependencies do not guard them.
 app = FastAPI(title="citycheck", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[READS])
 app.mount("/api/v1", api)  # guards itself: what is mounted does not inherit
+app.include_router(renewal.router)
 
 
 @app.middleware("http")
@@ -81,8 +91,12 @@ async def guard(request: Request, answer: Callable[[Request], Awaitable[Response
 @app.exception_handler(AnyHTTPException)
 async def refused(request: Request, error: AnyHTTPException) -> Response:
     """A page for people, JSON for programs."""
-    if error.status_code in _REFUSED and "text/html" in request.headers.get("accept", ""):
+    if error.status_code in _REFUSED:
         sentence = NOT_FROM_HERE if error.detail == NOT_FROM_HERE[1] else _REFUSED[error.status_code]
+        if request.url.path.endswith("/ask"):
+            return problem(error.status_code, sentence[1], sentence[0])
+        if "text/html" not in request.headers.get("accept", ""):
+            return await http_exception_handler(request, error)
         return page(request, "sentence.html.j2", error.status_code, sentence=sentence)
     return await http_exception_handler(request, error)
 
@@ -100,7 +114,14 @@ async def trouble(request: Request, error: CitycheckError) -> HTMLResponse:
 def half_years(request: Request, may_act: MayAct) -> HTMLResponse:
     """Where each half-year stands."""
     now = datetime.now(UTC)
-    return page(request, "board.html.j2", standings=board.standings(now), now=now, may_act=may_act)
+    return page(
+        request,
+        "board.html.j2",
+        standings=board.standings(now),
+        now=now,
+        may_act=may_act,
+        own_city=settings().city,
+    )
 
 
 @app.get("/dag")
@@ -277,7 +298,7 @@ def release_file(city: City, half_year: HalfYear, version: Number, path: str) ->
 
 
 @app.get("/static/{name}")
-def static(name: Literal["page.css", "page.js", "icon.svg"]) -> FileResponse:
+def static(name: Literal["page.css", "page.js", "whatif.js", "icon.svg"]) -> FileResponse:
     """The files that the pages load."""
     return FileResponse(STATIC / name)
 

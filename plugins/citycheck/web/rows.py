@@ -230,15 +230,15 @@ def _sample(table: Table, row: Mapping[str, Any], checks: Iterable[_Check]) -> S
         if name not in table.key and (name not in row or check.breaks(row[name]))
     )
     return Sample(
-        {name: _told(row.get(name)) for name in table.key},
+        {name: shown(row.get(name)) for name in table.key},
         str(row["source_file"]),
         int(row["source_row"]),
         tuple(row["reason_codes"].split(";")),
-        {name: _told(row[name]) if name in row else None for name in asked},
+        {name: shown(row[name]) if name in row else None for name in asked},
     )
 
 
-def _told(value: Any) -> str:
+def shown(value: Any) -> str:
     """A value as it may be shown."""
     if value is None:
         return "∅"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from citycheck.settings import CityHome, settings
 from citycheck.steps.index import Build
 from citycheck.web import board
 
-PASSWORDS = {name: f"of-the-test-{name}" for name in ("admin", "viewer", "operator")}
+PASSWORDS = {name: f"of-the-test-{name}" for name in ("admin", "viewer", "operator", "approver")}
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +39,7 @@ def airflow_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
     environment = {
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(settings().project / "plugins"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin,viewer:viewer,operator:op",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin,viewer:viewer,operator:op,approver:user",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
         "AIRFLOW__API_AUTH__JWT_SECRET": "0" * 64,
         "AIRFLOW__API__SECRET_KEY": "1" * 64,
@@ -92,6 +92,17 @@ def viewer(airflow_app: FastAPI) -> TestClient:
 def operator(airflow_app: FastAPI) -> TestClient:
     """A browser in which a user has logged in who may answer for the index."""
     return _logged_in(airflow_app, "operator")
+
+
+@pytest.fixture
+def approver(airflow_app: FastAPI) -> TestClient:
+    """A browser in which somebody has logged in who may answer required actions, and no more than that."""
+    return _logged_in(airflow_app, "approver")
+
+
+@pytest.fixture
+def admin(airflow_app: FastAPI) -> TestClient:
+    return _logged_in(airflow_app, "admin")
 
 
 def _logged_in(airflow_app: FastAPI, name: str) -> TestClient:
@@ -246,6 +257,7 @@ def stage_candidate(home: CityHome, version: int, build_id: str, **publication: 
     (build.staged / "index.html").write_text("<!doctype html><title>page of the bundle</title>")
     (build.staged / "page" / "page.js").write_text("'use strict';\n")
     (build.staged / "figures.csv").write_text("area,score\n甲,60\n")
+    _tell_of_projects(build.staged)
     kind = "initial" if version == 1 else "scheduled_revision"
     planned = Publication(HALF_YEAR, version, kind, "preliminary", reason_zh=HOSTILE, reason_en=HOSTILE)
     provenance = {
@@ -253,12 +265,62 @@ def stage_candidate(home: CityHome, version: int, build_id: str, **publication: 
         "build": build_id,
         "inputs": [],
         "is_synthetic": True,
-        "cut_off": "2026-07-16",
+        "cut_off": "2026-07-16T00:00:00+08:00",
     }
     provenance |= {"publication": planned.as_json() | publication}
     (build.staged / "provenance.json").write_text(json.dumps(provenance))
     write_sums(build.staged)
     return build
+
+
+PROJECTS = [
+    {
+        "project_id": "C1-F08-2026H1", "candidate_id": "C1-F08", "status_code": "annual", "pool_code": "annual_list",
+        "community_id": "C1", "community_name": "新桥社区", "county_id": "K1", "county_name": "甲县", "kind_code": "F08",
+        "project_name_zh": HOSTILE, "priority_score": 60.0, "priority_uncovered": 40.0, "priority_need": 20.0,
+        "cost_cny": 500000.0, "department": "民政局", "planned_end_on": date(2026, 8, 31), "refresh_code": "still_open",
+        "site_lon": 118.87, "site_lat": 28.94, "reports": 3,
+    },
+    {
+        "project_id": "C2-F17-2026H1", "candidate_id": "C2-F17", "status_code": "proposed", "pool_code": "midterm_reserve",
+        "community_id": "C2", "county_id": "K2", "county_name": "乙县", "kind_code": "F17", "priority_score": 70.0,
+        "refresh_code": "new",
+    },
+    {
+        "project_id": "C3-F01-2025H1", "candidate_id": "C3-F01", "status_code": "evaluated", "pool_code": "annual_list",
+        "community_id": "C3", "kind_code": "F01", "refresh_code": "without_effect", "delivered_on": date(2026, 5, 1),
+    },
+]  # fmt: skip
+"""One with a hostile name, one more, and one that this release has ended."""
+_TYPES = {
+    "priority_score": pa.float64(), "priority_uncovered": pa.float64(), "priority_need": pa.float64(),
+    "cost_cny": pa.float64(), "site_lon": pa.float64(), "site_lat": pa.float64(), "reports": pa.int64(),
+    "planned_end_on": pa.date32(), "delivered_on": pa.date32(), "last_edited_at": pa.timestamp("us"),
+}  # fmt: skip
+
+
+def _tell_of_projects(folder: Path) -> None:
+    """The tables of a release that its projects are in."""
+    (folder / "tables").mkdir()
+    names = sorted({name for row in PROJECTS for name in row} | {"last_edited_at"})
+    schema = pa.schema([(name, _TYPES.get(name, pa.string())) for name in names])
+    tables = {"projects": pa.Table.from_pylist(PROJECTS, schema=schema)}
+    areas = [{"area_level": "community", "area_id": f"C{number}"} for number in (1, 2, 3)]
+    tables["areas"] = pa.Table.from_pylist(areas)
+    event = {
+        "event_id": "x", "half_year": HALF_YEAR, "project_id": "C1-F08-2026H1", "event_code": "status",
+        "field": "status_code", "from_value": "reserve", "to_value": "annual", "rule_code": HOSTILE, "department": None,
+        "edited_at": None,
+    }  # fmt: skip
+    tables["project_log"] = pa.Table.from_pylist([event])
+    evaluation = {
+        "project_id": "C3-F01-2025H1", "half_year": HALF_YEAR, "baseline_half_year": "2025H2", "verdict_code": "none",
+        "predicted_covered_in_community": 1234, "measured_covered_in_community": 5, "covered_difference": -1229,
+        "predicted_community_points": 1.5, "measured_community_points": 0.25, "points_difference": -1.25,
+    }  # fmt: skip
+    tables["project_evaluations"] = pa.Table.from_pylist([evaluation])
+    for name, table in tables.items():
+        pq.write_table(table, folder / "tables" / f"{name}.parquet")
 
 
 def _publish(home: CityHome, build: Build) -> None:

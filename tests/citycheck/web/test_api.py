@@ -7,7 +7,8 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,10 @@ from fastapi.testclient import TestClient
 
 from citycheck.release import publish
 from citycheck.settings import settings
+from citycheck.web.api.kept import Kept
 
 ROOT = "http://testserver/citycheck/api/v1"
-LAYERS = ("communities", "streets", "counties", "facilities")
+LAYERS = ("communities", "streets", "counties", "facilities", "projects")
 
 
 def got(asking: TestClient, path: str, **headers: str) -> Any:
@@ -39,7 +41,9 @@ def own(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 
 def as_json(value: Any) -> Any:
-    return f"{value.isoformat()}Z" if isinstance(value, datetime) else value
+    if isinstance(value, datetime):
+        return f"{value.isoformat()}Z"
+    return value.isoformat() if isinstance(value, date) else value
 
 
 def rows_of(path: Path, where: str = "true") -> list[dict[str, Any]]:
@@ -168,7 +172,7 @@ def test_features_are_those_of_the_layer(asking: TestClient, published: Path, la
         assert feature["properties"] == row
         shape = shapely.from_geojson(json.dumps(feature["geometry"]))
         assert shapely.equals(shape, shapes[feature["id"]])
-        if layer != "facilities":
+        if layer not in ("facilities", "projects"):
             assert all(polygon.exterior.is_ccw for polygon in shape.geoms)
 
 
@@ -217,6 +221,40 @@ def test_a_file_that_is_not_what_was_published_is_not_given(asking: TestClient, 
         )
         assert answer.status_code == 500 and str(own) not in answer.text
     assert asking.get("/collections/streets/items?limit=7").status_code == 500
+
+
+def test_a_release_from_before_there_was_a_layer_has_none_of_it(
+    asking: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from citycheck.web.api import answers, app
+
+    opened, gone = app.opened, "geometry/projects.parquet"
+    monkeypatch.setattr(answers, "_kept", Kept(1 << 20, len))
+    monkeypatch.setattr(
+        app,
+        "opened",
+        lambda version: replace(
+            opened(version), sums={path: of for path, of in opened(version).sums.items() if path != gone}
+        ),
+    )
+    here = "?half_year=2025H2&version=1"
+    listed = got(asking, f"/collections{here}")["collections"]
+    assert [of["id"] for of in listed] == [layer for layer in LAYERS if layer != "projects"]
+    for address in ("projects", "projects/items", "projects/items/P1"):
+        answer = asking.get(f"/collections/{address}{here}")
+        assert answer.status_code == 404 and "2025H2/1 has no layer projects" in answer.json()["detail"]
+
+
+def test_projects_are_found_by_pool_status_and_action(asking: TestClient, published: Path) -> None:
+    rows = rows_of(published / "2026H1" / "2" / "tables" / "projects.parquet", "site_lon is not null")
+    for column in ("pool_code", "status_code", "action_code", "kind_code"):
+        for code in {row[column] for row in rows if row[column]}:
+            found = got(asking, f"/collections/projects/items?limit=1000&{column}={code}")["features"]
+            assert [feature["id"] for feature in found] == sorted(
+                row["project_id"] for row in rows if row[column] == code
+            )
+            points = {row["project_id"]: [row["site_lon"], row["site_lat"]] for row in rows}
+            assert all(feature["geometry"]["coordinates"] == points[feature["id"]] for feature in found)
 
 
 # Withdrawn ------------------------------------------------------------------------------------------------------------

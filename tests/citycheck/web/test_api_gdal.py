@@ -11,6 +11,8 @@ from pathlib import Path
 import pyogrio
 import pytest
 
+from citycheck.release.geometry import LAYERS
+
 TOKEN = "of-the-test"
 LETTING_IN = {"GDAL_HTTP_AUTH": "BEARER", "GDAL_HTTP_BEARER": TOKEN}
 # A process of its own: GDAL holds Python's lock while it waits for an answer.
@@ -47,11 +49,9 @@ def served(published: Path) -> Iterator[str]:
 def test_gdal_reads_every_layer(served: str, published: Path) -> None:
     pyogrio.set_gdal_config_options(LETTING_IN)
     layers = dict(pyogrio.list_layers(served))
-    assert layers.keys() == {"communities", "streets", "counties", "facilities"}
+    assert layers.keys() == {of.name for of in LAYERS}
     for layer in layers:
-        key = {"communities": "community_id", "facilities": "facility_id", "counties": "county_id"}.get(
-            layer, "street_id"
-        )
+        key = next(of.key for of in LAYERS if of.name == layer)
         found = pyogrio.read_dataframe(served, layer=layer).set_index(key).sort_index()
         path = published / "2026H1" / "2" / "geometry" / "citycheck.gpkg"
         expected = pyogrio.read_dataframe(path, layer=layer).set_index(key).sort_index()

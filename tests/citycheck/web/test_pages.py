@@ -37,15 +37,33 @@ ROUTES = [
     "/citycheck/releases",
     "/citycheck/releases/quzhou_sample/2026H1/1",
     "/citycheck/releases/quzhou_sample/2026H1/1/files/index.html",
+    "/citycheck/what-if",
+    "/citycheck/what-if/2026H1",
+    "/citycheck/what-if/2026H1/map",
+    "/citycheck/projects",
+    "/citycheck/projects/supervision",
+    "/citycheck/projects/C1-F08-2026H1",
     "/citycheck/static/page.css",
     "/citycheck/static/page.js",
     "/citycheck/static/icon.svg",
 ]
 """What a viewer may see."""
 CANDIDATE = f"/citycheck/candidates/quzhou_sample/2026H1/{'2' * 16}"
-UNPUBLISHED = [CANDIDATE, f"{CANDIDATE}/files/index.html", f"{CANDIDATE}/files/figures.csv"]
+UNPUBLISHED = [
+    CANDIDATE,
+    f"{CANDIDATE}/files/index.html",
+    f"{CANDIDATE}/files/figures.csv",
+    "/citycheck/projects/export",
+]
 """What only those see who may answer for the index."""
 VERIFY = "/citycheck/releases/quzhou_sample/2026H1/1/verify"
+CHANGES = [
+    "/citycheck/what-if/2026H1/ask",
+    "/citycheck/projects/import",
+    "/citycheck/projects/C1-F08-2026H1/set",
+    "/citycheck/projects/C1-F08-2026H1/resolve",
+]
+"""What is done by POST alone; test_renewal.py does it."""
 HERE = {"sec-fetch-site": "same-origin"}
 
 
@@ -71,7 +89,7 @@ def test_every_route_is_among_those_that_are_tried() -> None:
     tried = {
         shape
         for shape in shapes
-        for route in (*ROUTES, *UNPUBLISHED, VERIFY)
+        for route in (*ROUTES, *UNPUBLISHED, *CHANGES, VERIFY)
         if re.fullmatch(f"/citycheck{shape}", route.split("?")[0])
     }
     assert tried == set(shapes)

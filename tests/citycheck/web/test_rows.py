@@ -88,7 +88,7 @@ def test_no_table_shows_what_may_tell_of_a_person(table) -> None:
     ],
 )
 def test_a_value_is_told_short_and_scrubbed(value: object, told: str) -> None:
-    assert rows._told(value) == told
+    assert rows.shown(value) == told
 
 
 def test_a_file_that_is_gone_is_one_sentence(city: CityHome, delivery: rows.Delivery) -> None:

@@ -139,8 +139,9 @@ def description(request: Request) -> Response:
 @api.get("/collections", response_model=models.Collections, responses=_problems(404, 410))
 def collections(request: Request, version: Chosen) -> Response:
     """The layers of a release."""
+    has = opened(version).sums
     about = models.Collections(
-        collections=[_collection(request, version, name) for name in KEYS],
+        collections=[_collection(request, version, name) for name in KEYS if _geoparquet(name) in has],
         release=_name(version),
         links=[link(address(request, "collections", **_pinned(version)), "self", "This page")],
     )
@@ -150,6 +151,7 @@ def collections(request: Request, version: Chosen) -> Response:
 @api.get("/collections/{collection}", response_model=models.Collection, responses=_problems(404, 410))
 def collection(request: Request, collection: CollectionId, version: Chosen) -> Response:
     """A layer."""
+    _holding(version, collection)
     return _small(request, version.fingerprint, _collection(request, version, collection))
 
 
@@ -171,7 +173,7 @@ def items(
 ) -> Response:
     """Features of a layer, in the order of their ids."""
     only(wanted, FILTERS[collection], collection)
-    limits, release = box(bbox), opened(version)
+    limits, release = box(bbox), _holding(version, collection)
     is_in_time = touches(when, *_period(release))
     limit = min(limit, MOST)
 
@@ -214,7 +216,7 @@ def item(
     version: Chosen,
 ) -> Response:
     """One feature."""
-    found = layer(opened(version), collection)
+    found = layer(_holding(version, collection), collection)
     if feature_id not in found.numbers:
         raise Refused(404, f"{collection} has no such feature.", f"{collection} 中没有该要素。")
     links = [
@@ -427,7 +429,7 @@ def _collection(request: Request, version: Version, name: str) -> models.Collect
     return models.Collection(
         id=name,
         title=TITLES[name],
-        description=release.resources[f"geometry/{name}.parquet"]["title"],
+        description=release.resources[_geoparquet(name)]["title"],
         extent=models.Extent(
             spatial=models.Spatial(bbox=[list(layer(release, name).extent)], crs=CRS84),
             temporal=models.Temporal(interval=[[start, end]], trs=_GREGORIAN),
@@ -441,6 +443,19 @@ def _collection(request: Request, version: Version, name: str) -> models.Collect
             link(address(request, *at, "items", **_pinned(version)), "items", "Its features", GEOJSON),
         ],
     )
+
+
+def _geoparquet(name: str) -> str:
+    return f"geometry/{name}.parquet"
+
+
+def _holding(version: Version, name: str) -> Release:
+    """The release, if it has the layer: one that was published before there was such a layer has not."""
+    release = opened(version)
+    if _geoparquet(name) not in release.sums:
+        what = f"{version.half_year}/{version.version}"
+        raise Refused(404, f"{what} has no layer {name}.", f"{what} 没有图层 {name}。")
+    return release
 
 
 def _period(release: Release) -> tuple[datetime, datetime]:

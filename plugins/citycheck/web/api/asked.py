@@ -98,7 +98,13 @@ async def chosen(
 
 
 async def of_features(
-    community_id: Code = None, street_id: Code = None, county_id: Code = None, kind_code: Code = None
+    community_id: Code = None,
+    street_id: Code = None,
+    county_id: Code = None,
+    kind_code: Code = None,
+    pool_code: Code = None,
+    action_code: Code = None,
+    status_code: Code = None,
 ) -> dict[str, str]:
     """Values that features must have."""
     return _given(locals())
@@ -115,6 +121,9 @@ async def of_rows(
     node_code: Code = None,
     kind_code: Code = None,
     category_code: Code = None,
+    pool_code: Code = None,
+    action_code: Code = None,
+    status_code: Code = None,
 ) -> dict[str, str]:
     """Values that rows must have."""
     return _given(locals())

@@ -31,6 +31,15 @@ FILTERS = {
     "streets": ("street_id", "county_id"),
     "counties": ("county_id",),
     "facilities": ("community_id", "street_id", "county_id", "kind_code"),
+    "projects": (
+        "community_id",
+        "street_id",
+        "county_id",
+        "kind_code",
+        "pool_code",
+        "action_code",
+        "status_code",
+    ),
 }
 _MOST_BYTES = 512 << 20
 

@@ -28,17 +28,20 @@ def table(release: Release, name: str) -> pa.Table:
 def page(
     found: pa.Table, wanted: Mapping[str, str], offset: int, limit: int
 ) -> tuple[int, list[dict[str, Any]]]:
-    """How many rows have these values, and some of them as JSON has them: a moment is text in UTC, no number is null."""
+    """How many rows have these values, and some of them as JSON has them: a moment (UTC) and a day is text, no number is null."""
     if wanted:
         numbers = matching(found, wanted)
         matched, rows = len(numbers), found.take(pa.array(numbers[offset : offset + limit]))
     else:
         matched, rows = found.num_rows, found.slice(min(offset, found.num_rows), limit)
     moments = [field.name for field in found.schema if pa.types.is_timestamp(field.type)]
+    days = [field.name for field in found.schema if pa.types.is_date(field.type)]
     written = rows.to_pylist()
     for row in written:
         for name in moments:
             row[name] = _moment(row[name])
+        for name in days:
+            row[name] = row[name] and row[name].isoformat()
     return matched, written
 
 
