@@ -36,9 +36,19 @@ AREAS = (
     "county_index", "community_index", "index_scores", "index_uncertainty", "index_comparisons", "index_changes",
     "index_change_causes", "index_series", "index_vintages", "indicators", "dimension_scores", "kind_access",
     "survey_needs", "shortfalls", "facilities", "communities", "areas", "data_gaps", "detour_penalty",
+    "projects", "programme_projects",
 )  # fmt: skip
 """The marts that the page reads and that have rows of areas."""
-IDS = ("area_id", "other_area_id", "community_id", "street_id", "county_id", "facility_id")
+IDS = (
+    "area_id",
+    "other_area_id",
+    "community_id",
+    "street_id",
+    "county_id",
+    "facility_id",
+    "project_id",
+    "candidate_id",
+)
 _MARK = "performance.getEntriesByName('map-drawn')[0]?.startTime ?? null"
 
 
@@ -121,6 +131,8 @@ def tile(source: Path, into: Path, tiles: int) -> None:
                 changes.append(f"st_affine(geometry, 1, 0, 0, 1, {x}, {y}) as geometry")
             if "lon" in columns:
                 changes += [f"lon + {x} as lon", f"lat + {y} as lat"]
+            if "site_lon" in columns:
+                changes += [f"site_lon + {x} as site_lon", f"site_lat + {y} as site_lat"]
             where = "where area_level <> 'city'" if "area_level" in columns else ""
             connection.execute(
                 f"insert into marts.{table} select * exclude (tile) from (select * replace ({', '.join(changes)}) "

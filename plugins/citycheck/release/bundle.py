@@ -40,6 +40,7 @@ TABLES = (
     "project_log",
     "project_evaluations",
     "pool_flows",
+    "strategy_review",
     "facilities",
     "areas",
     "indicators",

@@ -1,7 +1,7 @@
 """The places of a release for maps: a GeoParquet for each layer, and all layers in one GeoPackage, which QGIS opens.
 
 Longitude and latitude in WGS84. Streets and counties are their communities' polygons dissolved. Facilities are public
-ones, as the register has them; no building, estate or person is on the map.
+ones, as the register has them; sites are rooms, land and centres. No building, estate or person is on the map.
 """
 
 from __future__ import annotations
@@ -96,6 +96,23 @@ LAYERS = (
         """,
         ("facilities", "shortfalls"),
     ),
+    Layer(
+        "projects",
+        "更新项目选址 / Sites of renewal projects; where one is to be found, about where",
+        "Point",
+        "project_id",
+        """
+        select p.project_id, p.project_name_zh, p.project_name_en, p.kind_code, p.category_code, p.action_code,
+            p.scale_code, p.pool_code, p.status_code, p.priority_score, p.uncovered_population, p.site_id, p.site_type,
+            p.cost_cny, p.cost_basis, p.predicted_covered_population, p.predicted_city_points, p.supervision_code,
+            p.community_id, p.street_id, p.county_id, p.obs_status, p.conf_status,
+            st_point(p.site_lon, p.site_lat) as geometry
+        from marts.projects as p
+        where p.site_lon is not null and p.site_lat is not null
+        order by p.project_id
+        """,
+        ("projects",),
+    ),
 )
 
 
@@ -127,9 +144,7 @@ def write_layers(
             )
     finally:
         pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": before})
-    title = (
-        "所有图层 / All layers: communities, streets, counties, facilities. GeoPackage, WGS84 (EPSG:4326)."
-    )
+    title = "所有图层 / All layers: communities, streets, counties, facilities, sites of projects. GeoPackage, WGS84 (EPSG:4326)."
     return [*resources, resource(folder, GEOPACKAGE, "geopackage", title)]
 
 

@@ -67,6 +67,18 @@ SHEETS = (
     Sheet("方面得分 Dimensions", "dimension_scores"),
     Sheet("指标 Indicators", "indicators", ("city", "county")),
     Sheet("短板 Shortfalls", "shortfalls"),
+    Sheet(
+        "项目 Projects",
+        "projects",
+        names={
+            "kind_code": ("kind", "standard.facility_kinds"),
+            "category_code": ("category", "standard.repair_categories"),
+            "action_code": ("action", "standard.renewal_actions"),
+            "means_code": ("means", "standard.renewal_means"),
+            "pool_code": ("pool", "standard.renewal_pools"),
+        },
+    ),
+    Sheet("五年目标 Goals", "goal_progress"),
     Sheet("满意度 Satisfaction", "survey_satisfaction", ("city", "county")),
     Sheet("需求 Needs", "survey_needs", ("city", "county")),
     Sheet(
@@ -209,9 +221,9 @@ def _head(sheet: Any, text: str) -> Any:
 
 def _number_format(column: str) -> str:
     """How a fraction is shown: weights and distances need other digits than scores."""
-    if column in ("weight", "mean_importance") or column.startswith("goalpost"):
+    if column in ("weight", "mean_importance") or column.startswith(("goalpost", "predicted_c")):
         return "0.00"
-    return "#,##0" if column in ("numerator", "denominator", "area_gap_m2") else "#,##0.0"
+    return "#,##0" if column in ("numerator", "denominator", "area_gap_m2", "cost_cny") else "#,##0.0"
 
 
 def _text(sheet: Any, lines: Iterable[tuple[str, ...]], widths: tuple[int, ...]) -> None:

@@ -22,8 +22,9 @@ from citycheck.release.flat import Resource, resource, rows
 from citycheck.report.bulletin_map import figure
 from citycheck.report.bulletin_measure import COLOURS, Measure, index_step, measure
 from citycheck.report.figures import change, direction, number, rounded
+from citycheck.report.projects import renewal
 from citycheck.report.queries import weight_min, weights
-from citycheck.report.words import INDEX, SHORTFALLS
+from citycheck.report.words import GOAL_STATUSES, INDEX, SHORTFALLS, SUPERVISIONS
 
 Row = dict[str, Any]
 FILE = "bulletin.pdf"
@@ -106,6 +107,7 @@ def contents(
         "changes": changes,
         "map": None,
         "shortfalls": shortfalls,
+        "renewal": _renewal(connection),
         "notes": _notes(about, provenance, has_index),
     }
     told = _printable(told)
@@ -388,6 +390,37 @@ def _shortfalls(connection: duckdb.DuckDBPyConnection) -> Row:
             }
             for row in worst
         ],
+    }
+
+
+def _renewal(connection: duckdb.DuckDBPyConnection) -> Row:
+    """The pools, the first of the annual list, and how many of the five-year goals are on course."""
+    found = renewal(connection)
+    told = [GOAL_STATUSES[goal["status_code"]].zh for goal in found["goals"]]
+    return {
+        "open": number(found["open"], 0),
+        "pools": [
+            {
+                "name": _name(found["pools"][row["code"]]["zh"]),
+                "projects": number(row["projects"], 0),
+                "cost": number(row["cost_cny"] / 1e4, 0),
+            }
+            for row in found["by_pool"]
+        ],
+        "first": [
+            {
+                "name": _name(row["project_name_zh"], 40),
+                "county": _name(row["county_name"], 20),
+                "priority": number(row["priority_score"]),
+            }
+            for row in found["first"][:_LARGEST]
+        ],
+        "supervised": "，".join(
+            f"{of.zh} {number(count, 0)} 个"
+            for code, of in SUPERVISIONS.items()
+            if (count := found["marks"].get(code))
+        ),
+        "goals": "，".join(f"{of} {told.count(of)} 项" for of in dict.fromkeys(told)),
     }
 
 

@@ -14,6 +14,7 @@ import duckdb
 from citycheck import standard
 from citycheck.release.about import About, Words
 from citycheck.report.figures import scaled
+from citycheck.report.projects import project_data
 from citycheck.report.queries import Row, ask
 from citycheck.report.shapes import Shapes, shapes
 from citycheck.report.words import INDEX, REPORTS, SHORTFALLS, unit
@@ -41,6 +42,7 @@ def page_data(connection: duckdb.DuckDBPyConnection, about: About, provenance: M
         "shortfalls": _shortfalls(connection, position),
         "facilities": _facilities(connection, drawn, position),
         "needs": _needs(connection, position),
+        "projects": project_data(connection, drawn, position),
     }
     lines = (f"  {name}: '{_quoted(_json(part))}'" for name, part in parts.items())
     return "window.CITYCHECK = {\n" + ",\n".join(lines) + ",\n};\n"

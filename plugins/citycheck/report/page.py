@@ -21,11 +21,20 @@ from citycheck.release.about import FEEDS, REASONS, TABLES, About, Words, descri
 from citycheck.report import queries
 from citycheck.report.data import INDEX_BREAKS, page_data
 from citycheck.report.figures import change, direction, number, size
+from citycheck.report.projects import renewal
 from citycheck.report.queries import Row
-from citycheck.report.words import SHORTFALLS
+from citycheck.report.words import (
+    GOAL_STATUSES,
+    OBJECTIVES,
+    PROJECT_STATUSES,
+    SHORTFALLS,
+    SITES,
+    SUPERVISIONS,
+    VERDICTS,
+)
 
 _HERE = Path(__file__).parent
-SCRIPTS = ("start.js", "base.js", "charts.js", "map.js", "ledger.js", "place.js", "page.js")
+SCRIPTS = ("start.js", "base.js", "charts.js", "map.js", "ledger.js", "projects.js", "place.js", "page.js")
 """In the order in which they are read; each uses those before it."""
 _ASSETS = {
     **{name: _HERE / "templates" / name for name in ("page.css", *SCRIPTS)},
@@ -107,6 +116,7 @@ def render(
             changes=queries.changes(connection),
             indicators=queries.indicator_values(connection),
             shortfalls=queries.shortfalls(connection),
+            renewal=renewal(connection),
             detours=queries.detours(connection) if provenance.get("walking_network") else [],
             findings=queries.findings(connection),
             gaps=queries.gaps(connection),
@@ -156,4 +166,10 @@ def _environment() -> jinja2.Environment:
     environment.filters |= {"number": number, "change": change, "size": size, "moment": moment}
     environment.globals |= {"score": _score, "index_step": _index_step, "direction": direction}
     environment.globals |= {"FEEDS": FEEDS, "TABLES": TABLES, "REASONS": REASONS, "SHORTFALLS": SHORTFALLS}
+    environment.globals |= {
+        "PROJECT_STATUSES": PROJECT_STATUSES,
+        "SITES": SITES,
+        "SUPERVISIONS": SUPERVISIONS,
+    }
+    environment.globals |= {"VERDICTS": VERDICTS, "GOAL_STATUSES": GOAL_STATUSES, "OBJECTIVES": OBJECTIVES}
     return environment

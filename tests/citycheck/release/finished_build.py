@@ -73,7 +73,12 @@ MARTS = {
         ["area_level", "area_id", "half_year"],
     ),
     "goal_progress": (
-        "goal_code varchar, half_year varchar, value double, expected_value double, target_value double, status_code varchar",
+        """goal_code varchar, goal_order integer, name_zh varchar, name_en varchar, measure_code varchar,
+        kind_code varchar, direction varchar, unit varchar, half_year varchar, first_half_year varchar,
+        last_half_year varchar, half_years_elapsed integer, baseline_half_year varchar,
+        baseline_value double, target_value double, value double, expected_value double, way_pct double,
+        needed_per_half_year double, is_on_course boolean, status_code varchar, review_code varchar,
+        obs_status varchar, conf_status varchar""",
         ["goal_code", "half_year"],
     ),
     "project_effects": (
@@ -81,7 +86,9 @@ MARTS = {
         ["candidate_id", "area_level", "area_id", "node_code"],
     ),
     "programme_frontier": (
-        "objective_code varchar, budget_cny double, cost_cny double, projects bigint, value double, gap_pct double",
+        """objective_code varchar, step bigint, budget_cny double, cost_cny double, projects bigint,
+        value double, bound double, gap_pct double, greedy_value double, value_per_million_cny double,
+        obs_status varchar, conf_status varchar""",
         ["objective_code", "budget_cny"],
     ),
     "programme_projects": (
@@ -89,13 +96,23 @@ MARTS = {
         ["objective_code", "budget_cny", "candidate_id"],
     ),
     "projects": (
-        """project_id varchar, candidate_id varchar, origin_code varchar, project_name_zh varchar, project_name_en varchar,
-        community_id varchar, community_name varchar, street_id varchar, street_name varchar, county_id varchar,
-        county_name varchar, kind_code varchar, category_code varchar, reason_code varchar, action_code varchar,
-        means_code varchar, scale_code varchar, pool_code varchar, status_code varchar, refresh_code varchar,
-        opened_half_year varchar, priority_score double, uncovered_population bigint, site_id varchar, site_type varchar,
-        site_lon double, site_lat double, cost_cny double, cost_basis varchar, predicted_covered_population bigint,
-        predicted_city_points double, department varchar, planned_end_on date, supervision_code varchar, has_conflict boolean""",
+        """project_id varchar, candidate_id varchar, origin_code varchar, project_name_zh varchar,
+        project_name_en varchar, community_id varchar, community_name varchar, street_id varchar,
+        street_name varchar, county_id varchar, county_name varchar, kind_code varchar,
+        category_code varchar, reason_code varchar, action_code varchar, means_code varchar,
+        scale_code varchar, pool_code varchar, pool_basis varchar, status_code varchar,
+        refresh_code varchar, first_seen_half_year varchar, last_seen_half_year varchar,
+        opened_half_year varchar, closed_half_year varchar, priority_score double,
+        priority_uncovered double, priority_size_gap double, priority_need double, priority_reports double,
+        target_group varchar, target_population bigint, uncovered_population bigint,
+        uncovered_elder_population bigint, uncovered_child_population bigint, area_gap_m2 double,
+        capacity_gap double, capacity_unit varchar, reports bigint, size_m2 double, site_id varchar,
+        site_type varchar, site_lon double, site_lat double, site_basis varchar, cost_cny double,
+        cost_basis varchar, predicted_covered_population bigint, predicted_covered_in_community bigint,
+        predicted_community_points double, predicted_county_points double, predicted_city_points double,
+        department varchar, planned_start_on date, planned_end_on date, started_on date, delivered_on date,
+        evidence varchar, last_edited_at timestamp, supervision_code varchar, has_conflict boolean,
+        obs_status varchar, conf_status varchar""",
         ["project_id"],
     ),
     "project_log": (
@@ -103,13 +120,29 @@ MARTS = {
         ["event_id"],
     ),
     "project_evaluations": (
-        """project_id varchar, community_id varchar, predicted_covered_in_community bigint,
-        measured_covered_in_community bigint, verdict_code varchar""",
+        """project_id varchar, half_year varchar, community_id varchar, community_name varchar,
+        county_id varchar, county_name varchar, kind_code varchar, category_code varchar,
+        department varchar, delivered_on date, cost_cny double, baseline_half_year varchar,
+        predicted_covered_in_community bigint, measured_covered_in_community bigint,
+        covered_difference bigint, predicted_community_points double, measured_community_points double,
+        points_difference double, is_still_lacking boolean, is_measured boolean, verdict_code varchar,
+        obs_status varchar, conf_status varchar""",
         ["project_id"],
     ),
     "pool_flows": (
-        "half_year varchar, pool_code varchar, at_start bigint, opened bigint, open_at_end bigint, never_drains boolean",
+        """half_year varchar, pool_code varchar, at_start bigint, opened bigint, moved_in bigint,
+        moved_out bigint, closed_by_itself bigint, closed_by_project bigint, without_effect bigint,
+        dropped bigint, open_at_end bigint, median_age_half_years double, drained_pct double,
+        never_drains boolean, edits_until timestamp""",
         ["half_year", "pool_code"],
+    ),
+    "strategy_review": (
+        """half_year varchar, kind_code varchar, kind_name_zh varchar, kind_name_en varchar,
+        action_code varchar, half_years_known bigint, projects bigint, closed_by_itself bigint,
+        closed_by_project bigint, without_effect bigint, dropped bigint, open_at_end bigint,
+        open_cost_cny double, drained_pct double, never_drains boolean, goal_code varchar,
+        goal_status_code varchar, goal_way_pct double, is_due boolean, review_code varchar""",
+        ["kind_code"],
     ),
     "index_vintages": (
         f"half_year varchar, version integer, {_AREA}, node_code varchar, value double",
@@ -309,8 +342,25 @@ def _fill_standard(connection: Any) -> None:
             800.0::double as min_floor_area_m2, 600.0::double as relaxed_floor_area_m2, null::varchar as min_area_subtype,
             null::double as min_land_area_m2, 'all' as target_group, 'A01' as action_code;
         create table standard.renewal_actions as select * from (values
-            ('A01', '公共服务完善提升', 'Improvement of public services'), ('A05', null, null)
+            ('A01', '公共服务完善提升', 'Improvement of public services'), ('A02', '城市安全管理', 'Urban safety'),
+            ('A05', null, null)
         ) as t (action_code, name_zh, name_en);
+        create table standard.renewal_pools as select * from (values
+            ('annual_list', 1, '年度项目清单', 'Annual project list'),
+            ('midterm_reserve', 2, '中期项目储备库', 'Mid-term project reserve'),
+            ('five_year_goal', 3, '五年工作目标', 'Five-year goals')
+        ) as t (pool_code, pool_order, name_zh, name_en);
+        create table standard.renewal_scales as select * from (values
+            ('micro', '微更新', 'Micro renewal'), ('macro', '大更新', 'Macro renewal')
+        ) as t (scale_code, name_zh, name_en);
+        create table standard.renewal_means as select
+            'space_swap' as means_code, '空间腾挪' as name_zh, 'Space freed and exchanged' as name_en;
+        create table standard.renewal_priority as select * from (values
+            ('uncovered', 1, '未覆盖人口占比', 'Share uncovered'), ('size_gap', 2, '规模缺口', 'Size that is lacking'),
+            ('need', 3, '居民需求重要度', 'Needs'), ('reports', 4, '报事报修密度', 'Reports')
+        ) as t (part_code, part_order, name_zh, name_en);
+        create table standard.renewal_goal_reviews as select
+            'raise' as review_code, '达成，提高目标' as name_zh, 'Reached: raise it' as name_en;
         create table standard.bands as select * from (values
             ('weak', '中', 'weak'), ('poor', '差', 'poor')
         ) as t (band_code, name_zh, name_en);
@@ -435,6 +485,7 @@ def _fill_marts(connection: Any, has_survey: bool) -> None:
             "'The city does not provide this feed', 2.4)",
             [county_id],
         )
+    _fill_renewal(connection, has_survey)
     connection.execute(
         """
         insert into marts.index_comparisons values ('county', 'C1', 'C2', -1.0, false);
@@ -443,6 +494,157 @@ def _fill_marts(connection: Any, has_survey: bool) -> None:
         insert into marts.spatial_findings values ('network_fragment', 'E1', 'E1'), ('network_fragment', 'E2', 'E2');
         insert into marts.quarantine_summary values ('facilities', 'facilities', 'zero_coordinates', 7);
         """
+    )
+
+
+def _fill_renewal(connection: Any, has_survey: bool) -> None:
+    """A project a community: the first of a county from reports, the last delivered and evaluated, one of each without a site."""
+    shown = connection.execute(
+        "select area_id, area_name, street_id, street_name, county_id, county_name from marts.community_index order by area_id"
+    ).fetchall()
+    pools = ("annual_list", "annual_list", *["midterm_reserve"] * 4, *["five_year_goal"] * 3)
+    for at, (id_, name, street_id, street_name, county_id, county_name) in enumerate(shown):
+        n = at % 9
+        of_reports, is_over = n == 0, n == 8
+        subject = ("给排水", "Water and drains") if of_reports else ("社区综合服务中心", "Service centre")
+        project = {
+            "project_id": f"{id_}-{'water-001' if of_reports else 'F01'}-2025H2",
+            "candidate_id": f"{id_}-{'water-001' if of_reports else 'F01'}",
+            "origin_code": "repair_reports" if of_reports else "shortfall",
+            "project_name_zh": "部门<b>自定</b>的名称" if n == 1 else f"{name} {subject[0]}",
+            "project_name_en": "A name <b>of its own</b>" if n == 1 else f"{subject[1]}, {name}",
+            **{"community_id": id_, "community_name": name, "street_id": street_id, "street_name": street_name},
+            **{"county_id": county_id, "county_name": county_name},
+            "kind_code": None if of_reports else "F01",
+            "category_code": "water" if of_reports else None,
+            "reason_code": "persistent_reports" if of_reports else "missing",
+            "action_code": "A02" if of_reports else "A01",
+            "means_code": "space_swap",
+            "scale_code": "macro" if n > 5 else "micro",
+            "pool_code": pools[n],
+            "pool_basis": "rule",
+            "status_code": "evaluated" if is_over else "under_way" if n == 1 else "proposed",
+            "refresh_code": "closed_by_project" if is_over else "still_open",
+            **{"first_seen_half_year": "2025H2", "last_seen_half_year": "2026H1", "opened_half_year": "2025H2"},
+            "closed_half_year": "2026H1" if is_over else None,
+            "priority_score": 90.04 - n,
+            **{"priority_uncovered": 40.04 - n, "priority_size_gap": 20.0, "priority_need": 15.0, "priority_reports": 15.0},
+            "uncovered_population": None if of_reports else 100 * n,
+            "reports": 7 if of_reports else 0,
+            "size_m2": None if of_reports else 800.0,
+            "site_id": f"K{at}" if 0 < n < 3 else None,
+            "site_type": "reported" if of_reports else "vacant_room" if n < 3 else "to_be_found",
+            "site_lon": None if n == 3 else 118.806 + 0.01 * (n % 3) + 0.03 * (1 + at // 9),
+            "site_lat": None if n == 3 else 28.906 + 0.01 * (n // 3),
+            "site_basis": "estimate",
+            "cost_cny": 1_234_567.0 + 100_000 * n,
+            "cost_basis": "department" if n == 2 else "estimate",
+            "predicted_covered_population": None if of_reports else 50 * n,
+            "predicted_community_points": 0.125 * n if has_survey and not of_reports else None,
+            "department": "=合成<i>局</i>" if n == 1 else None,
+            "planned_end_on": "2026-05-31" if n == 1 else None,
+            "supervision_code": "overdue" if n == 1 else None,
+            **{"has_conflict": False, "obs_status": "P", "conf_status": "F"},
+        }  # fmt: skip
+        _insert(connection, "projects", project)
+        if is_over:
+            kept = (
+                "project_id",
+                "community_id",
+                "community_name",
+                "county_id",
+                "county_name",
+                "kind_code",
+                "cost_cny",
+            )
+            _insert(
+                connection,
+                "project_evaluations",
+                {column: project[column] for column in kept}
+                | {"half_year": "2026H1", "delivered_on": "2026-03-01", "baseline_half_year": "2025H2"}
+                | {
+                    "predicted_covered_in_community": 800,
+                    "measured_covered_in_community": 640,
+                    "covered_difference": -160,
+                }
+                | {
+                    "predicted_community_points": 1.5,
+                    "measured_community_points": 1.25,
+                    "points_difference": -0.25,
+                }
+                | {"is_still_lacking": False, "is_measured": True, "verdict_code": "as_predicted"}
+                | {"obs_status": "P", "conf_status": "F"},
+            )
+    for half_year, value, expected in (("2025H2", 50.0, 50.0), ("2026H1", 51.04, 55.0)):
+        known = {
+            "baseline_half_year": "2025H2",
+            "baseline_value": 50.0,
+            "value": value,
+            "expected_value": expected,
+        }
+        status = "behind" if value < expected else "on_course"
+        _insert(
+            connection,
+            "goal_progress",
+            {
+                "goal_code": "G01",
+                "goal_order": 1,
+                "name_zh": "全市<b>指数</b>",
+                "name_en": "Index of the city",
+            }
+            | {"measure_code": "index", "direction": "rise", "unit": "points", "half_year": half_year}
+            | {"first_half_year": "2025H2", "last_half_year": "2026H2", "half_years_elapsed": 2}
+            | (known if has_survey else {})
+            | {"target_value": 60.0, "status_code": status if has_survey else "not_known"}
+            | {"obs_status": "P", "conf_status": "F"},
+        )
+    for pool in sorted(set(pools)):
+        counts = {
+            "at_start": 18,
+            "opened": 0,
+            "moved_in": 0,
+            "moved_out": 0,
+            "closed_by_itself": 0,
+            "closed_by_project": 2,
+        }
+        _insert(
+            connection,
+            "pool_flows",
+            {
+                "half_year": "2026H1",
+                "pool_code": pool,
+                **counts,
+                "without_effect": 0,
+                "dropped": 0,
+                "open_at_end": 16,
+            }
+            | {"never_drains": pool == "five_year_goal", "edits_until": "2026-07-15 16:00:00"},
+        )
+    for step, (budget, value) in enumerate(((8.21e6, 1.194), (20.53e6, 2.0)), 1):
+        _insert(
+            connection,
+            "programme_frontier",
+            {
+                "objective_code": "index_points",
+                "step": step,
+                "budget_cny": budget,
+                "cost_cny": budget,
+                "projects": 2 * step,
+            }
+            | {"value": value, "bound": value + 0.01, "gap_pct": 0.5, "greedy_value": value - 0.1}
+            | {"value_per_million_cny": value / budget * 1e6, "obs_status": "E", "conf_status": "F"},
+        )
+        for n in range(1, 1 + step):
+            for county in (1, 2):
+                connection.execute(
+                    "insert into marts.programme_projects values ('index_points', ?, ?, 1e6)",
+                    [budget, f"C{county}-{n}-F01"],
+                )
+
+
+def _insert(connection: Any, table: str, row: dict[str, Any]) -> None:
+    connection.execute(
+        f"insert into marts.{table} ({', '.join(row)}) values ({_marks(len(row))})", list(row.values())
     )
 
 

@@ -33,7 +33,10 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def test_every_table_is_there_as_parquet_and_csv(staged):
     expected = {f"tables/{name}.{ext}" for name in bundle.TABLES for ext in ("parquet", "csv")}
-    layers = {f"geometry/{name}.parquet" for name in ("communities", "streets", "counties", "facilities")}
+    layers = {
+        f"geometry/{name}.parquet"
+        for name in ("communities", "streets", "counties", "facilities", "projects")
+    }
     others = {
         "geometry/citycheck.gpkg",
         "citycheck-2026H1.xlsx",
@@ -146,7 +149,7 @@ def test_frictionless_accepts_the_package(staged):
     frictionless = pytest.importorskip("frictionless")
     report = frictionless.Package(staged / "datapackage.json").validate()
     assert report.flatten(["name", "type", "message"]) == []
-    assert report.stats["tasks"] == 2 * len(bundle.TABLES) + 12 + len(list((staged / "page").iterdir()))
+    assert report.stats["tasks"] == 2 * len(bundle.TABLES) + 13 + len(list((staged / "page").iterdir()))
 
 
 @pytest.mark.slow

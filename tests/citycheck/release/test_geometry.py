@@ -16,16 +16,17 @@ from citycheck.duck import connect
 from citycheck.release import bundle
 from citycheck.release.geometry import GEOPACKAGE
 
-ROWS = {"communities": 18, "streets": 2, "counties": 2, "facilities": 18}
+ROWS = {"communities": 18, "streets": 2, "counties": 2, "facilities": 18, "projects": 16}
 TYPES = {
     "communities": "MultiPolygon",
     "streets": "MultiPolygon",
     "counties": "MultiPolygon",
     "facilities": "Point",
+    "projects": "Point",
 }
 
 
-def test_the_geopackage_has_the_four_layers(bundle_folder):
+def test_the_geopackage_has_every_layer(bundle_folder):
     assert dict(pyogrio.list_layers(bundle_folder / GEOPACKAGE)) == TYPES
 
 

@@ -18,7 +18,7 @@ from citycheck.release.workbook import COVER, DICTIONARY, NOTES, SHEETS, column_
 MODELS = Path(__file__).parents[3] / "dbt_project" / "models"
 ADDED = {"area_name"} | {
     f"{name}_{language}"
-    for name in ("dimension", "indicator", "question", "need", "category")
+    for name in ("dimension", "indicator", "question", "need", "category", "kind", "action", "means", "pool")
     for language in ("zh", "en")
 }
 
@@ -118,6 +118,20 @@ def test_a_code_is_told_with_its_name(book):
         ("合成乙县", None, 1200),
         ("合成乙县", "给排水", 300),
     ]
+
+
+def test_projects_are_told_with_the_names_of_their_codes(book):
+    rows = records(book["项目 Projects"])
+    assert len(rows) == 18
+    (row,) = [row for row in rows if row["项目编号\nProject id"] == "C1-1-F01-2025H2"]
+    assert row["项目名称\nProject name (Chinese)"] == "部门<b>自定</b>的名称"
+    assert (row["设施类别\nKind"], row["项目库名称\nPool name"]) == ("社区综合服务中心", "年度项目清单")
+    assert (
+        row["责任部门\nDepartment"] == "'=合成<i>局</i>" and row["计划完工\nPlanned end on"] == "2026-05-31"
+    )
+    assert row["造价（元）\nCost (CNY)"] == 1_334_567
+    (goal,) = [row for row in records(book["五年目标 Goals"]) if row["半年期\nHalf year"] == "2026H1"]
+    assert goal["应达到的值\nExpected value"] == 55
 
 
 def test_only_the_levels_of_a_sheet_are_in_it(book):

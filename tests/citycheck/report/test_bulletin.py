@@ -143,7 +143,10 @@ def test_two_pages_and_their_parts_in_order(full_build):
     parts = ["合成市城镇社区体检通报", "2026年上半年", "2026年7月16日 09:30", "排名", "变化最大的三个"]
     at = [first.replace(" ", "").index(part.replace(" ", "")) for part in parts]
     assert at == sorted(at)
-    at = [second.index(part) for part in ("社区地图", "缺口最大的十项", "方法", "来源", "核验", "SHA256SUMS")]
+    at = [
+        second.index(part)
+        for part in ("社区地图", "缺口最大的十项", "更新项目", "方法", "来源", "核验", "SHA256SUMS")
+    ]
     assert at == sorted(at)
 
 
@@ -161,6 +164,8 @@ def test_two_pages_with_the_longest_texts(full_build):
         f"update marts.county_index set area_name = '{long}'",
         f"update marts.shortfalls set community_name = '{long}', county_name = 'W' || repeat('W', 900), kind_name_zh = '{long}'",
         f"update marts.communities set county_name = '{long}'",
+        f"update marts.projects set project_name_zh = '{long}', county_name = '{long}'",
+        f"update standard.renewal_pools set name_zh = '{long}'",
         f"update standard.change_causes set name_zh = '{long[:60]}'",
         f"update marts.indicator_definitions set name_zh = '{long}'",
     )
@@ -179,10 +184,33 @@ def test_two_pages_of_nothing(full_build):
         "index_changes",
         "index_change_causes",
         "county_index",
+        "projects",
+        "goal_progress",
     )
     spoil(full_build, *(f"delete from marts.{mart}" for mart in marts))
     first, second = pdf_of(full_build).pages()
     assert "没有可比的上期指数" in first and "没有社区可以画在图上" in second and "没有可判定的短板" in second
+    assert "更新项目" not in second
+
+
+def test_renewal_is_told_as_the_tables_have_it(full_build):
+    told = told_of(full_build)[0]["renewal"]
+    with connect(full_build.database, read_only=True) as connection:
+        pools = connection.execute(
+            "select pool.name_zh, count(*), sum(cost_cny) / 1e4 from marts.projects "
+            "join standard.renewal_pools as pool using (pool_code) where closed_half_year is null "
+            "group by all order by any_value(pool_order)"
+        ).fetchall()
+        first = connection.execute(
+            "select priority_score from marts.projects where pool_code = 'annual_list' order by 1 desc limit 3"
+        ).fetchall()
+    assert [(of["name"], of["projects"], of["cost"]) for of in told["pools"]] == [
+        (name, number(count, 0), number(cost, 0)) for name, count, cost in pools
+    ]
+    assert [of["priority"] for of in told["first"]] == [number(score) for (score,) in first]
+    assert (told["open"], told["supervised"], told["goals"]) == ("16", "逾期 2 个", "滞后 1 项")
+    second = pdf_of(full_build).pages()[1].replace(" ", "")
+    assert "督查：逾期2个" in second and "五年目标：滞后1项" in second
 
 
 def test_every_font_is_embedded_and_bundled(full_build):
@@ -287,6 +315,7 @@ def test_hostile_texts_are_printed_as_they_are(full_build, hostile):
         connection.execute("update marts.county_index set area_name = ?", [hostile])
         connection.execute("update marts.communities set county_name = ?", [hostile])
         connection.execute("update marts.shortfalls set community_name = ?", [hostile])
+        connection.execute("update marts.projects set project_name_zh = ?", [hostile])
     pages = [page.replace(" ", "") for page in pdf_of(full_build).pages()]
     shown = hostile.replace(" ", "")[:14]
     assert all(shown in page for page in pages)

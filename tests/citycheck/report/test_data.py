@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import re
 from itertools import accumulate
 
 import pytest
+from page_reader import parsed, text_of
 
 from citycheck.duck import connect
-from citycheck.release.about import describe
-from citycheck.report.data import page_data
-
-
-def text_of(build, **changes):
-    provenance = build.provenance | changes
-    with connect(build.database, read_only=True) as connection:
-        return page_data(connection, describe(connection, provenance), provenance)
-
-
-def parsed(text):
-    """The parts by name, as a script's string of one line each is read."""
-    found = re.findall(r"(?m)^  (\w+): '(.*)',$", text)
-    assert text.startswith("window.CITYCHECK = {\n") and text.endswith("\n};\n")
-    return {name: json.loads(re.sub(r"\\(['\\])", r"\1", part)) for name, part in found}
 
 
 @pytest.fixture
@@ -33,7 +17,7 @@ def data(full_build):
 
 def test_the_city_comes_first_then_counties_by_rank_then_communities_by_county(data):
     core = data["core"]
-    assert list(data) == ["core", "shapes", "shortfalls", "facilities", "needs"]
+    assert list(data) == ["core", "shapes", "shortfalls", "facilities", "needs", "projects"]
     assert core["counties"] == 2 and core["areas"]["id"][:4] == ["miniature", "C2", "C1", "C1-0"]
     assert len(core["areas"]["id"]) == 1 + 2 + 18
     assert core["areas"]["county"][:4] == [None, None, None, 2]
@@ -98,7 +82,8 @@ def test_a_kind_says_what_the_standard_asks_and_the_action_that_answers_it(data)
     # F01 is judged by one radius wherever it is, though its seed names another for existing areas.
     assert (kind["radius"], kind["radius_stock"]) == (300.0, None)
     assert (kind["floor"], kind["relaxed"], kind["target"], kind["action"]) == (800.0, 600.0, "all", "A01")
-    assert core["actions"] == {"A01": {"zh": "公共服务完善提升", "en": "Improvement of public services"}}
+    assert core["actions"]["A01"] == {"zh": "公共服务完善提升", "en": "Improvement of public services"}
+    assert list(core["actions"]) == ["A01", "A02"], "reserved ones have no name"
     at = core["areas"]["id"].index("C1-2")
     assert core["access"]["covered"][0][at] == 800
 
@@ -145,7 +130,7 @@ def test_hostile_names_stay_inside_their_string(full_build, hostile):
         )
     text = text_of(full_build)
     assert "<" not in text and "\u2028" not in text and "\u2029" not in text
-    assert len(text.split("\n")) == 8, "seven lines, however the names are written"
+    assert len(text.split("\n")) == 9, "eight lines, however the names are written"
     data = parsed(text)
     assert hostile in data["core"]["areas"]["name"] and hostile in data["facilities"]["name"]
 
@@ -158,6 +143,9 @@ def test_the_same_build_gives_the_same_bytes_in_whatever_order_its_rows_lie(full
             "kind_access",
             "facilities",
             "shortfalls",
+            "projects",
+            "goal_progress",
+            "programme_projects",
             "index_series",
             "communities",
         ):

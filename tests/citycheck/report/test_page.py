@@ -5,61 +5,19 @@ from __future__ import annotations
 import gzip
 import re
 from hashlib import sha256
-from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from page_reader import Page, html_of
 
 from citycheck.duck import connect
 from citycheck.errors import BadInput
 from citycheck.report import page
 from citycheck.report.figures import change, number
-from citycheck.report.page import _ASSETS, SCRIPTS, Download, render
+from citycheck.report.page import _ASSETS, SCRIPTS
 
-VOID = {"meta", "input", "rect", "path", "circle", "br", "img", "link"}
 TEMPLATES = Path(page.__file__).parent / "templates"
-
-
-class Page(HTMLParser):
-    """Elements with their attributes and text, and a check that every element is closed."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.texts: dict[str, list[str]] = {}
-        self.feed(html)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        if tag not in VOID:
-            assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        for tag in set(self.open):
-            self.texts.setdefault(tag, []).append(data)
-
-    def text(self, tag: str = "body") -> str:
-        return " ".join(" ".join(self.texts.get(tag, [])).split())
-
-    def count(self, tag: str, **attributes: str) -> int:
-        wanted = {("class" if k == "class_" else k): v for k, v in attributes.items()}
-        return sum(t == tag and all(a.get(k) == v for k, v in wanted.items()) for t, a in self.elements)
-
-
-def html_of(build, **changes):
-    with connect(build.database, read_only=True) as connection:
-        downloads = [Download("tables/county_index.csv", 1234, "Index by county.", "csv")]
-        return render(connection, build.provenance | changes, downloads)
 
 
 @pytest.fixture
@@ -294,7 +252,7 @@ def test_shortfalls_are_counted_by_their_kind(full_page):
 def test_every_control_of_the_page_has_a_label(full_page):
     labelled = {attributes.get("for") for tag, attributes in full_page.elements if tag == "label"}
     controls = {attributes["id"] for tag, attributes in full_page.elements if tag in ("input", "select")}
-    assert controls == labelled and len(controls) == 10
+    assert controls == labelled and len(controls) == 17
 
 
 def luminance(colour: str) -> float:

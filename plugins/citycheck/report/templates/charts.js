@@ -100,5 +100,43 @@ citycheck.charts = (() => {
     });
   }
 
-  return { interval, trend, causes, promises, resize };
+  /** A goal: its values, the straight line to the target (dashed), and the target. */
+  function goal(of, words) {
+    const scale = (values) => values.map((value) => (value == null ? null : value / 10 ** of.digits));
+    const [values, line] = [scale(of.values), scale(of.line)];
+    const last = values.findLastIndex((value) => value != null);
+    const late = of.status === "behind";
+    return chart(140, words, {
+      grid: { left: 46, right: 14, top: 18, bottom: 24 },
+      xAxis: { type: "category", data: of.half_years, boundaryGap: false, ...axis(), axisLabel: { ...axis().axisLabel, interval: (n) => n === 0 || n === of.half_years.length - 1, showMinLabel: true, showMaxLabel: true, alignMinLabel: "left", alignMaxLabel: "right" } },
+      yAxis: { type: "value", scale: true, splitNumber: 2, splitLine: { lineStyle: { color: "#e6e9ec" } }, ...axis() },
+      series: [
+        { type: "line", silent: true, data: line, symbol: "none", lineStyle: { color: "#77808a", width: 1.5, type: "dashed" } },
+        { type: "line", silent: true, data: values, symbol: late ? "triangle" : "circle", symbolSize: 9, connectNulls: false, lineStyle: { color: late ? "#b35900" : colour("accent"), width: 2 }, itemStyle: { color: late ? "#b35900" : colour("accent") },
+          label: { show: true, position: "top", color: colour("ink"), fontWeight: 600, textBorderColor: "#fff", textBorderWidth: 3, formatter: ({ dataIndex }) => (dataIndex === last ? number(of.values[dataIndex], of.digits) : "") } },
+        { type: "scatter", silent: true, symbol: "diamond", symbolSize: of.target == null ? 0 : 10, data: of.target == null ? [] : [[of.half_years[of.half_years.length - 1], of.target / 10 ** of.digits]], itemStyle: { color: "#fff", borderColor: colour("ink"), borderWidth: 1.5 },
+          label: { show: true, position: "left", color: colour("soft"), textBorderColor: "#fff", textBorderWidth: 3, formatter: () => number(of.target, of.digits) } },
+      ],
+    });
+  }
+
+  /** What budgets could bring: the best set, its bound, and choosing one by one. */
+  function frontier(of, words) {
+    const points = (values) => of.budget.map((budget, n) => [budget / 1000, values[n] / 10 ** of.digits]);
+    const names = [t("最优", "Best"), t("上界", "Bound"), t("逐个选取", "One by one")];
+    const unit = t("预算（百万元）", "Budget, million CNY");
+    return chart(240, words, {
+      grid: { left: 8, right: 20, top: 34, bottom: 26, containLabel: true },
+      legend: { top: 0, left: 0, itemGap: 18, textStyle: { color: colour("ink"), fontFamily: colour("sans") }, selectedMode: false, data: names },
+      xAxis: { type: "value", name: unit, nameLocation: "middle", nameGap: 26, nameTextStyle: { color: colour("soft"), fontFamily: colour("sans") }, splitLine: { show: false }, ...axis() },
+      yAxis: { type: "value", splitLine: { lineStyle: { color: "#e6e9ec" } }, ...axis() },
+      series: [
+        { name: names[1], type: "line", silent: true, data: points(of.bound), symbol: "none", lineStyle: { color: "#77808a", width: 1.5, type: "dashed" }, itemStyle: { color: "#77808a" } },
+        { name: names[0], type: "line", silent: true, data: points(of.value), symbol: "circle", symbolSize: 8, lineStyle: { color: colour("accent"), width: 2.5 }, itemStyle: { color: colour("accent") } },
+        { name: names[2], type: "line", silent: true, data: points(of.greedy), symbol: "triangle", symbolSize: 9, lineStyle: { color: "#b35900", width: 0 }, itemStyle: { color: "#b35900" } },
+      ],
+    });
+  }
+
+  return { interval, trend, causes, promises, goal, frontier, resize };
 })();

@@ -39,62 +39,84 @@ citycheck.ledger = (() => {
   /** A link that chooses a place. */
   const link = (at) => element("a", { href: `#${isCounty(at) ? "county" : "community"}=${encodeURIComponent(areas.id[at])}` }, nameOf(at));
 
+  // A table with filters -----------------------------------------------------------------------------------------
+
+  const option = (value, text, chosen) => element("option", { value, selected: value === chosen }, text);
+  /** The counties, by their places. */
+  const counties = () => Array.from({ length: core.counties }, (_, n) => [String(n + 1), areas.name[n + 1]]);
+
+  /**
+   * A table in the element `id`, chosen by `id`-search and a select for each filter; what the page lacks of them is left out.
+   * @param {string} id
+   * @param {{rows: () => number, text: (row: number) => string, table: () => any,
+   *   filters: Record<string, {options: () => [string, string][], keeps: (row: number, value: string) => boolean}>}} of
+   */
+  function filtered(id, of) {
+    const field = (name) => document.getElementById(`${id}-${name}`);
+    const filters = Object.entries(of.filters).filter(([name]) => field(name));
+    function fill() {
+      for (const [name, { options }] of filters) {
+        const kept = field(name).value;
+        field(name).replaceChildren(option("", t("全部", "All"), null), ...options().map(([value, text]) => option(value, text, kept)));
+      }
+    }
+    function show() {
+      const place = document.getElementById(id);
+      if (!place) return;
+      const words = field("search").value.toLowerCase().split(/\s+/).filter(Boolean);
+      const asked = filters.map(([name, { keeps }]) => [field(name).value, keeps]).filter(([value]) => value !== "");
+      const rows = [];
+      for (let n = 0; n < of.rows(); n += 1) {
+        if (!asked.every(([value, keeps]) => keeps(n, value))) continue;
+        if (words.length) {
+          const text = of.text(n).toLowerCase();
+          if (!words.every((word) => text.includes(word))) continue;
+        }
+        rows.push(n);
+      }
+      paged(place, { ...of.table(), rows });
+    }
+    for (const name of ["search", ...Object.keys(of.filters)]) field(name)?.addEventListener("input", show);
+    return { fill, show, set(name, value) { if (field(name)) { field(name).value = value; show(); } } };
+  }
+
   // The ledger of shortfalls -------------------------------------------------------------------------------------
 
-  const field = (name) => document.getElementById(`ledger-${name}`);
   const kindName = (code) => { const of = core.kinds.find((kind) => kind.code === code); return of ? say(of) : code; };
   /** How many a kind leaves out: people, or households where it is meant for these. */
   function people(count, code) {
     const ofHouseholds = core.kinds.find((kind) => kind.code === code)?.target === "hh";
     return [number(count, 0), ofHouseholds && count != null ? element("small", {}, t(" 户", " households")) : ""];
   }
-  function option(value, text, chosen) {
-    return element("option", { value, selected: value === chosen }, text);
-  }
-  function filters() {
-    const of = part("shortfalls");
-    const all = (zh, en) => option("", t(zh, en), null);
-    const fill = (name, first, rest) => { const kept = field(name).value; field(name).replaceChildren(first, ...rest.map(([value, text]) => option(value, text, kept))); };
-    fill("county", all("全部", "All"), Array.from({ length: core.counties }, (_, n) => [String(n + 1), areas.name[n + 1]]));
-    fill("kind", all("全部", "All"), of.kinds.map((code, n) => [String(n), kindName(code)]));
-    fill("status", all("全部", "All"), of.statuses.map((code, n) => [String(n), say(core.shortfalls[code])]).filter(([n]) => of.status.includes(Number(n))));
-  }
-  function ledger() {
-    const place = document.getElementById("ledger");
-    if (!place) return;
-    const of = part("shortfalls");
-    const words = field("search").value.toLowerCase().split(/\s+/).filter(Boolean);
-    const [county, kind, status] = ["county", "kind", "status"].map((name) => (field(name).value === "" ? null : Number(field(name).value)));
-    const rows = [];
-    for (let n = 0; n < of.area.length; n += 1) {
-      const at = of.area[n];
-      if (county != null && areas.county[at] !== county) continue;
-      if (kind != null && of.kind[n] !== kind) continue;
-      if (status != null && of.status[n] !== status) continue;
-      if (words.length) {
-        const text = `${areas.name[at]} ${core.streets[areas.street[at]] ?? ""} ${nameOf(areas.county[at] ?? 0)} ${kindName(of.kinds[of.kind[n]])}`.toLowerCase();
-        if (!words.every((word) => text.includes(word))) continue;
-      }
-      rows.push(n);
-    }
-    paged(place, {
+  const short = () => part("shortfalls");
+  const { fill: filters, show: ledger } = filtered("ledger", {
+    rows: () => short().area.length,
+    text: (n) => `${areas.name[short().area[n]]} ${core.streets[areas.street[short().area[n]]] ?? ""} ${nameOf(areas.county[short().area[n]] ?? 0)} ${kindName(short().kinds[short().kind[n]])}`,
+    filters: {
+      county: { options: counties, keeps: (n, value) => areas.county[short().area[n]] === Number(value) },
+      kind: { options: () => short().kinds.map((code, n) => [String(n), kindName(code)]), keeps: (n, value) => short().kind[n] === Number(value) },
+      status: {
+        options: () => short().statuses.map((code, n) => [String(n), say(core.shortfalls[code])]).filter(([n]) => short().status.includes(Number(n))),
+        keeps: (n, value) => short().status[n] === Number(value),
+      },
+    },
+    table: () => ({
       caption: core.network ? t(`影响人数最多的在前；覆盖率低于 ${core.compliant_pct}% 的记为覆盖不足。距离为未覆盖的住宅中最近一处到达标设施的步行距离。`, `What affects most people comes first; below ${core.compliant_pct} % a kind is not within reach. Distances are on foot, of the nearest home that is left out, to a facility that counts.`)
         : t(`影响人数最多的在前；覆盖率低于 ${core.compliant_pct}% 的记为覆盖不足。距离为未覆盖的住宅中最近一处到达标设施的直线距离。`, `What affects most people comes first; below ${core.compliant_pct} % a kind is not within reach. Distances are in a straight line, of the nearest home that is left out, to a facility that counts.`),
       empty: t("没有符合条件的短板", "No shortfall matches"),
-      rows,
       columns: [
-        { name: t("社区", "Community"), cell: (n) => link(of.area[n]) },
-        { name: t("县（市、区）", "County"), cell: (n) => nameOf(areas.county[of.area[n]] ?? 0) },
-        { name: t("设施", "Facility"), cell: (n) => kindName(of.kinds[of.kind[n]]) },
-        { name: t("短板", "Shortfall"), cell: (n) => say(core.shortfalls[of.statuses[of.status[n]]]) },
-        { name: t("影响人数", "People affected"), kind: "num", cell: (n) => people(of.people[n], of.kinds[of.kind[n]]) },
-        { name: t("覆盖率", "Covered"), kind: "num", cell: (n) => percent(of.covered[n]) },
-        { name: t("未覆盖者最近（米）", "Nearest left out, m"), kind: "num", cell: (n) => number(of.metres[n], 0) },
-        { name: t("面积缺口（平方米）", "Area gap, m²"), kind: "num", cell: (n) => number(of.gap[n], 0) },
-        { name: t("首次出现", "First seen"), cell: (n) => of.half_years[of.since[n]] || "–" },
+        { name: t("社区", "Community"), cell: (n) => link(short().area[n]) },
+        { name: t("县（市、区）", "County"), cell: (n) => nameOf(areas.county[short().area[n]] ?? 0) },
+        { name: t("设施", "Facility"), cell: (n) => kindName(short().kinds[short().kind[n]]) },
+        { name: t("短板", "Shortfall"), cell: (n) => say(core.shortfalls[short().statuses[short().status[n]]]) },
+        { name: t("影响人数", "People affected"), kind: "num", cell: (n) => people(short().people[n], short().kinds[short().kind[n]]) },
+        { name: t("覆盖率", "Covered"), kind: "num", cell: (n) => percent(short().covered[n]) },
+        { name: t("未覆盖者最近（米）", "Nearest left out, m"), kind: "num", cell: (n) => number(short().metres[n], 0) },
+        { name: t("面积缺口（平方米）", "Area gap, m²"), kind: "num", cell: (n) => number(short().gap[n], 0) },
+        { name: t("首次出现", "First seen"), cell: (n) => short().half_years[short().since[n]] || "–" },
       ],
-    });
-  }
+    }),
+  });
 
   // What the map shows, as a table -------------------------------------------------------------------------------
 
@@ -166,8 +188,7 @@ citycheck.ledger = (() => {
           element("td", { class: "bar" }, citycheck.charts.interval(of.urgent[n], of.low[n], of.high[n], 0, most))))))));
   }
 
-  for (const name of ["search", "county", "kind", "status"]) field(name)?.addEventListener("input", ledger);
   document.getElementById("map-table-box").addEventListener("toggle", mapTable);
 
-  return { filters: () => { if (field("search")) filters(); }, ledger, mapTable, promises, needs, link, synthetic, kindName, people };
+  return { filters, ledger, mapTable, promises, needs, link, synthetic, kindName, people, filtered, counties };
 })();

@@ -101,6 +101,7 @@
       items.push(element("li", { class: "mark" }, element("span", { class: "dot-in" }), t("达标设施，圈为服务半径", "facility that counts, with its circle")));
       items.push(element("li", { class: "mark" }, element("span", { class: "dot-out" }), t("有设施但不计入", "facility that does not count")));
     }
+    items.push(...SITES.flatMap(([code, shape], n) => (siteSeries()[n].data.length ? [element("li", { class: "mark" }, element("span", { class: `site ${shape}` }), t("项目选址：", "site: "), say(part("projects").sites.find((of) => of.code === code)))] : [])));
     document.getElementById("legend").replaceChildren(element("li", { class: "unit" }, say(of.unit)), ...items);
   }
 
@@ -144,6 +145,35 @@
       { ...dots, id: "counting", symbol: "circle", symbolSize: 7, itemStyle: { color: "#7a3d00", borderColor: "#fff", borderWidth: 1 }, data: points.counting },
       { ...dots, id: "others", symbol: "diamond", symbolSize: 10, itemStyle: { color: "#fff", borderColor: "#1d2733", borderWidth: 1.6 }, data: points.others },
     ];
+  }
+
+  // Sites of projects --------------------------------------------------------------------------------------------
+
+  const sites = document.getElementById("sites");
+  /** Shapes tell the types apart, not only colours; where a place has still to be found the mark is empty. */
+  const SITES = [
+    ["to_be_found", "ring", "#5b2a86"], ["reported", "pin", "#3a4550"], ["co_location", "circle", "#8c1d40"],
+    ["land", "triangle", "#00664f"], ["vacant_room", "rect", "#5b2a86"],
+  ];
+
+  function siteSeries() {
+    const all = sites?.checked ? part("projects") : null;
+    return SITES.map(([code, shape, fill]) => {
+      const of = all?.sites.findIndex((site) => site.code === code);
+      const data = [];
+      all?.site.forEach((is, n) => {
+        if (is !== of || all.x[n] == null) return;
+        const [dx, dy] = moved(all.area[n]);
+        data.push({ value: [all.x[n] + dx, all.y[n] + dy], project: n });
+      });
+      const isEmpty = shape === "ring";
+      const size = isCity(state.place) ? Math.max(3, Math.min(6, chart.getWidth() / 150)) : 8;
+      return {
+        id: `site-${code}`, type: "scatter", coordinateSystem: "geo", z: 10, animation: false, data,
+        symbol: { ring: "circle", pin: "diamond" }[shape] ?? shape, symbolSize: isEmpty ? size - 1 : size,
+        itemStyle: { color: isEmpty ? "#fff" : fill, borderColor: isEmpty ? fill : "#fff", borderWidth: isEmpty ? size / 5 : size / 8 },
+      };
+    });
   }
 
   function lines(id, rings, width, stroke, z) {
@@ -216,14 +246,14 @@
         emphasis: { label: { show: false }, itemStyle: { areaColor: "inherit", borderColor: "#b35900", borderWidth: 2 } },
         select: { disabled: true }, regions: regions(),
       },
-      series: [...facilitySeries(), lines("outlines", outlines(), 1.4, "#3a4550", 4), lines("chosen", chosenRings(), 3, "#b35900", 6), ...labels()],
+      series: [...facilitySeries(), ...siteSeries(), lines("outlines", outlines(), 1.4, "#3a4550", 4), lines("chosen", chosenRings(), 3, "#b35900", 6), ...labels()],
     }, { notMerge: true });
     tellScale();
   }
 
   /** Only what depends on measure and place. */
   function redraw() {
-    chart.setOption({ geo: { regions: regions() }, series: [...facilitySeries(), lines("chosen", chosenRings(), 3, "#b35900", 6), ...labels()] });
+    chart.setOption({ geo: { regions: regions() }, series: [...facilitySeries(), ...siteSeries(), lines("chosen", chosenRings(), 3, "#b35900", 6), ...labels()] });
     legend();
     note();
   }
@@ -281,6 +311,9 @@
     if (componentType === "geo") {
       const at = Number(name);
       tipAt(event, [areas.name[at], nameOf(areas.county[at] ?? 0), `${say(measure())}${t("：", ": ")}${withUnit(values()[at])}`]);
+    } else if (data?.project != null) {
+      const { at, what, cost } = citycheck.projects.tell(data.project);
+      tipAt(event, [what, nameOf(at), cost]);
     } else if (data?.n != null) {
       const all = part("facilities");
       const [zh, en] = STATUS[all.statuses[all.status[data.n]]] ?? ["", ""];
@@ -289,7 +322,10 @@
   });
   chart.on("mouseout", () => { tip.hidden = true; });
   chart.on("globalout", () => { tip.hidden = true; });
-  chart.on("click", ({ componentType, name }) => { if (componentType === "geo") citycheck.choose(Number(name)); });
+  chart.on("click", ({ componentType, name, data }) => {
+    if (componentType === "geo") citycheck.choose(Number(name));
+    else if (data?.project != null) citycheck.choose(part("projects").area[data.project]);
+  });
   chart.on("georoam", () => { tip.hidden = true; tellScale(); });
 
   /** @param {{zoom?: number, dx?: number, dy?: number}} by */
@@ -328,6 +364,7 @@
   }
   document.getElementById("measure").addEventListener("change", ({ target }) => { state.measure = Number(target.value); tell("measure"); });
   circles.addEventListener("change", () => tell("measure"));
+  sites?.addEventListener("change", redraw);
 
   /** To the size of its box, or of a sheet of paper: then at once. */
   function resize(width = "auto", height = "auto") {

@@ -27,6 +27,8 @@
   function below() {
     citycheck.ledger.filters();
     citycheck.ledger.ledger();
+    citycheck.projects.filters();
+    citycheck.projects.show();
     citycheck.ledger.promises();
     citycheck.ledger.needs();
   }

@@ -206,7 +206,8 @@ citycheck.place = (() => {
   }
 
   function actions(at, rows) {
-    if (!rows.length) return [element("p", {}, t("没有短板，也就没有对应的更新行动。", "Nothing falls short, so no action answers it."))];
+    const projects = citycheck.projects.at(at);
+    if (!rows.length) return [...projects, element("p", {}, t("没有短板，也就没有对应的更新行动。", "Nothing falls short, so no action answers it."))];
     const groups = new Map();
     for (const row of rows) {
       const kind = core.kinds.find((of) => of.code === row.code);
@@ -223,11 +224,11 @@ citycheck.place = (() => {
       kind.land ? t(`用地 ${number(Math.round(kind.land), 0)} 平方米以上`, `${number(Math.round(kind.land), 0)} m² of land or more`) : "",
     ].filter(Boolean).join(t("，", ", "));
     return [
+      ...projects,
       element("p", {}, t("标准把每类短板归入一项城市更新行动（归类为建议）：", "The standard refers every kind of shortfall to one of the actions of urban renewal (the reference is a proposal):")),
       element("dl", { class: "actions" }, [...groups].sort(([one], [other]) => (one < other ? -1 : 1)).map(([code, members]) => element("div", {},
         element("dt", {}, code ? say(core.actions[code]) : t("标准未指明", "Not named by the standard"), element("small", {}, t(` ${members.length} 类`, ` ${kinds(members.length)}`))),
         element("dd", {}, element("details", {}, element("summary", {}, t("标准要求什么", "What the standard asks for")), element("ul", {}, members.map(({ kind, code: of }) => element("li", {}, citycheck.ledger.kindName(of), kind && asks(kind) ? `${t("：", ": ")}${asks(kind)}` : ""))))))) ),
-      element("p", { class: "note" }, t("以上只是标准的规定。具体更新项目（做什么、何时完成、谁出资）不在本期数据之内，本页不作承诺。", "This is what the standard says. Projects themselves (what, by when, paid by whom) are not part of this release, and this page promises none.")),
     ];
   }
 
