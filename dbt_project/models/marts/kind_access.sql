@@ -39,17 +39,18 @@ supply as (
     select * from {{ ref('int_supply_per_head') }}
 ),
 
+distances as (
+    select * from {{ ref('int_kind_distances') }}
+),
+
 points as (
     select
         demand_access.*,
         demand_points.residents,
-        case when demand_access.target_population is not null then demand_points.residents end as residents_known,
-        not_snapped.point_id is null as is_snapped
+        case when demand_access.target_population is not null then demand_points.residents end as residents_known
     from demand_access
     inner join demand_points
         on demand_points.building_id = demand_access.building_id
-    left join not_snapped
-        on not_snapped.point_id = demand_access.building_id
 ),
 
 community_sums as (
@@ -87,90 +88,6 @@ community_nearest as (
             and points.kind_code = community_sums.kind_code
             and points.nearest_counting_distance_m = community_sums.nearest_counting_distance_m
     group by community_sums.community_id, community_sums.kind_code, community_sums.nearest_counting_distance_m
-),
-
--- in whole metres, rounded up, and in hundredths, so that a large city needs a histogram and not a sorted list
-point_measures as (
-    select
-        community_id,
-        kind_code,
-        'distance' as measure,
-        cast(ceil(nearest_counting_distance_m) as bigint) as measured,
-        target_population
-    from points
-    union all
-    -- who has one by straight line and no walk to it has the worst detour; an estimated walk says nothing of detours
-    select
-        community_id,
-        kind_code,
-        'detour' as measure,
-        cast(round(100 * nearest_counting_network_m / nearest_counting_euclidean_m) as bigint) as measured,
-        target_population
-    from points
-    where
-        {{ headline('false', 'true') }}
-        and is_snapped
-        and coalesce(network_basis, 'network') = 'network'
-        and nearest_counting_euclidean_m > 0
-),
-
-community_measures as (
-    select
-        community_id,
-        kind_code,
-        measure,
-        measured,
-        sum(target_population) as target_population
-    from point_measures
-    where target_population > 0
-    group by community_id, kind_code, measure, measured
-),
-
-area_measures as (
-    select
-        community_areas.area_level,
-        community_areas.area_id,
-        community_measures.kind_code,
-        community_measures.measure,
-        community_measures.measured,
-        sum(community_measures.target_population) as target_population
-    from community_areas
-    inner join community_measures
-        on community_measures.community_id = community_areas.community_id
-    group by
-        community_areas.area_level,
-        community_areas.area_id,
-        community_measures.kind_code,
-        community_measures.measure,
-        community_measures.measured
-),
-
--- the people served best come first; those out of reach are the last, and have no distance
-cumulative_measures as (
-    select
-        *,
-        sum(target_population) over (
-            partition by area_level, area_id, kind_code, measure
-            order by measured nulls last
-            rows between unbounded preceding and current row
-        ) as people_so_far,
-        sum(target_population) over (partition by area_level, area_id, kind_code, measure) as people_in_all
-    from area_measures
-),
-
-quantiles as (
-    select
-        area_level,
-        area_id,
-        kind_code,
-        min(case when measure = 'distance' and 2 * people_so_far >= people_in_all then measured end)
-            as median_distance_m,
-        min(case when measure = 'distance' and 10 * people_so_far >= 9 * people_in_all then measured end)
-            as p90_distance_m,
-        min(case when measure = 'detour' and 2 * people_so_far >= people_in_all then measured end) / 100.0
-            as median_detour_ratio
-    from cumulative_measures
-    group by area_level, area_id, kind_code
 ),
 
 community_facilities as (
@@ -284,11 +201,11 @@ final as (
         judged.floor_area_m2,
         judged.land_area_m2,
         cast(judged.capacity as bigint) as capacity,
-        cast(case when judged.is_group_known then quantiles.median_distance_m end as double) as median_distance_m,
-        cast(case when judged.is_group_known then quantiles.p90_distance_m end as double) as p90_distance_m,
+        case when judged.is_group_known then distances.median_distance_m end as median_distance_m,
+        case when judged.is_group_known then distances.p90_distance_m end as p90_distance_m,
         area_nearest.nearest_counting_facility_id,
         judged.nearest_counting_distance_m,
-        cast(case when judged.is_group_known then quantiles.median_detour_ratio end as double) as median_detour_ratio,
+        case when judged.is_group_known then distances.median_detour_ratio end as median_detour_ratio,
         cast(judged.points_not_snapped as bigint) as points_not_snapped,
         provision.provision_value,
         provision.provision_unit,
@@ -309,10 +226,10 @@ final as (
     from judged
     inner join facility_kinds
         on facility_kinds.kind_code = judged.kind_code
-    left join quantiles
-        on quantiles.area_level = judged.area_level
-            and quantiles.area_id = judged.area_id
-            and quantiles.kind_code = judged.kind_code
+    left join distances
+        on distances.area_level = judged.area_level
+            and distances.area_id = judged.area_id
+            and distances.kind_code = judged.kind_code
     left join area_nearest
         on area_nearest.area_level = judged.area_level
             and area_nearest.area_id = judged.area_id

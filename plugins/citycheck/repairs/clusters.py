@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 Row = dict[str, Any]
-PLACE_GRID_M = 10
+PLACE_GRID_M = 100
 """The middle of a cluster is told to this: it says where to build, and not who reported."""
 
 

@@ -246,9 +246,11 @@ PLACES = {
     "areas": {"centroid_lon", "centroid_lat"},
     "communities": {"geometry", "is_geometry_repaired"},
     "facilities": {"lon", "lat", "x_m", "y_m"},
+    "projects": {"site_lon", "site_lat"},
     "spatial_findings": {"lon", "lat"},
 }
-"""What a release may locate: areas, facilities, and buildings or streets that are a finding; never who reported or answered."""
+"""What a release may locate: areas, facilities, sites of projects (what is reported to 100 m), and buildings or streets that
+are a finding; never who reported or answered."""
 
 
 def test_no_published_table_locates_a_person() -> None:

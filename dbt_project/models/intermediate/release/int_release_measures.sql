@@ -27,6 +27,7 @@
     'project_log': 'found_rows',
     'project_evaluations': 'found_rows',
     'pool_flows': 'found_rows',
+    'strategy_review': 'found_rows',
     'spatial_findings': 'found_rows',
     'repair_statistics': 'found_rows',
     'repair_hot_spots': 'found_rows',

@@ -20,15 +20,8 @@ serving_facilities as (
 ),
 
 nearest as (
-    select
-        access.building_id,
-        access.kind_code,
-        access.facility_class,
-        distance_types.distance_type,
-        case distance_types.distance_type when 'network' then access.network_m else access.euclidean_m end as distance_m
-    from {{ ref('stg_access_nearest') }} as access
-    cross join distance_types
-    where access.facility_class in ('counting', 'counting_supermarket')
+    select * from {{ ref('stg_access_nearest') }}
+    where facility_class in ('counting', 'counting_supermarket')
 ),
 
 reach as (
@@ -37,37 +30,81 @@ reach as (
         serving_facilities.facility_id,
         serving_facilities.kind_code,
         serving_facilities.type_code,
-        distance_types.distance_type,
-        case distance_types.distance_type when 'network' then access.network_m else access.euclidean_m end as distance_m
+        access.euclidean_m,
+        access.network_m
     from {{ ref('stg_access_reach') }} as access
     inner join serving_facilities
         on access.facility_id = serving_facilities.facility_id
-    cross join distance_types
 ),
 
+-- both distances side by side as long as possible, since there are many pairs and few circles
 coverage as (
     select
         nearest.building_id,
         simple_indicators.indicator_code,
-        nearest.distance_type,
-        min(nearest.distance_m) as distance_m
+        min(nearest.euclidean_m) as euclidean_m,
+        min(nearest.network_m) as network_m
     from nearest
     inner join indicator_kinds
         on nearest.kind_code = indicator_kinds.kind_code
     inner join simple_indicators
         on indicator_kinds.indicator_code = simple_indicators.indicator_code
     where nearest.facility_class = 'counting'
-    group by nearest.building_id, simple_indicators.indicator_code, nearest.distance_type
+    group by nearest.building_id, simple_indicators.indicator_code
 ),
 
 supermarkets as (
     select
         building_id,
         'COM-3' as indicator_code,
-        distance_type,
-        distance_m
+        euclidean_m,
+        network_m
     from nearest
     where facility_class = 'counting_supermarket'
+),
+
+service_types as (
+    select
+        building_id,
+        'CNV-2' as indicator_code,
+        min(euclidean_m) as euclidean_m,
+        min(network_m) as network_m
+    from reach
+    where type_code is not null
+    group by building_id, type_code
+),
+
+simple_circles as (
+    select * from coverage
+    union all
+    select * from supermarkets
+    union all
+    select * from service_types
+),
+
+typed_circles as (
+    select
+        simple_circles.building_id,
+        simple_circles.indicator_code,
+        distance_types.distance_type,
+        case distance_types.distance_type
+            when 'network' then simple_circles.network_m
+            else simple_circles.euclidean_m
+        end as distance_m
+    from simple_circles
+    cross join distance_types
+),
+
+culture_reach as (
+    select
+        reach.building_id,
+        reach.facility_id,
+        reach.kind_code,
+        distance_types.distance_type,
+        case distance_types.distance_type when 'network' then reach.network_m else reach.euclidean_m end as distance_m
+    from reach
+    cross join distance_types
+    where reach.kind_code in ('F12', 'F13')
 ),
 
 culture_places as (
@@ -84,8 +121,8 @@ culture_places as (
             partition by building_id, distance_type
             order by distance_m, facility_id
         ) as order_of_all
-    from reach
-    where kind_code in ('F12', 'F13') and distance_m is not null
+    from culture_reach
+    where distance_m is not null
 ),
 
 needed_places as (
@@ -113,25 +150,10 @@ culture_circles as (
     having max(is_last_venue) = 1 and max(is_last_space) = 1
 ),
 
-service_types as (
-    select
-        building_id,
-        'CNV-2' as indicator_code,
-        distance_type,
-        min(distance_m) as distance_m
-    from reach
-    where type_code is not null
-    group by building_id, distance_type, type_code
-),
-
 final as (
-    select * from coverage
-    union all
-    select * from supermarkets
+    select * from typed_circles
     union all
     select * from culture_circles
-    union all
-    select * from service_types
 )
 
 select * from final
