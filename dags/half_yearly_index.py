@@ -15,9 +15,8 @@ OF_A_LARGE_CITY = timedelta(hours=2)
 ABOUT = f"""
 ### From the lake to the release
 
-Runs when all four feeds of a half-year have been accepted; a run of the schedule skips itself while feeds are missing. A
-build never touches what is published; the same inputs give the same bytes, and are not released twice. A candidate is
-published when an assigned user (`CITYCHECK_APPROVERS`) has approved it and its announced time has come.
+Runs when all four feeds of a half-year have been accepted; a scheduled run skips itself while feeds are missing. The same inputs give
+the same bytes, and are not released twice. A candidate is published when a user of `CITYCHECK_APPROVERS` has approved it and its time has come.
 
 **When a task is red**, its log ends in one sentence that names what is wrong and the remedy.
 
@@ -33,8 +32,7 @@ published when an assigned user (`CITYCHECK_APPROVERS`) has approved it and its 
 | `stage` | writes the complete bundle aside: the candidate | a disk is full: free space and clear the task |
 {PUBLISHING.strip()}
 
-Parameters: `half_year` (else the run's data interval), `city`, and of a correction `kind`, its reasons and whose error it
-was. Past half-years: `airflow backfill create --dag-id half_yearly_index --from-date 2025-07-01 --to-date 2026-01-01 --max-active-runs 1`.
+Parameters: `half_year` (else the data interval), `city`, and of a correction `kind`, its reasons and whose error. Past half-years: `airflow backfill create --dag-id half_yearly_index --from-date 2025-07-01 --to-date 2026-01-01 --max-active-runs 1`.
 """
 
 
@@ -51,7 +49,6 @@ was. Past half-years: `airflow backfill create --dag-id half_yearly_index --from
     doc_md=ABOUT,
 )
 def half_yearly_index() -> None:
-    # A changed definition of the standard has the half-years that are compared built again.
     @task(inlets=list(LAKE.values()), execution_timeout=OF_A_LARGE_CITY)
     def ready(**context: Any) -> dict[str, str]:
         from datetime import UTC, datetime
@@ -59,15 +56,14 @@ def half_yearly_index() -> None:
         from citycheck.steps import index
 
         city, half_year = run_of(context)
-        by = context["dag_run"].run_type
         with skipping():
             build = index.begin(
                 city,
                 half_year,
                 now=datetime.now(UTC),
                 request=index.Request(**{name: context["params"][name] for name in ASKED}),
-                is_automatic=by in ("scheduled", "asset_triggered"),
-                waits_for_feeds=by == "scheduled",
+                is_automatic=context["dag_run"].run_type in ("scheduled", "asset_triggered"),
+                waits_for_feeds=context["dag_run"].run_type == "scheduled",
                 lookup=connection,
             )
         return {"city": city, "half_year": half_year, "id": build.id}
@@ -78,7 +74,7 @@ def half_yearly_index() -> None:
 
         return index.build_places(index.Build(**build))
 
-    # Two at a time, since each holds its county in memory and uses all processors for what takes longest.
+    # Two at a time: each holds its county in memory and uses all processors.
     @task(map_index_template="{{ named }}", max_active_tis_per_dagrun=2, execution_timeout=OF_A_LARGE_CITY)
     def access(build: dict[str, str], counties: list[str]) -> dict[str, int]:
         from airflow.sdk import get_current_context
