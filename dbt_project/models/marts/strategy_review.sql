@@ -1,4 +1,4 @@
-{%- set now = half_year_number("'" ~ var('half_year') ~ "'") -%}
+{%- set this_half_year = half_year_number("'" ~ var('half_year') ~ "'") -%}
 
 with
 
@@ -29,7 +29,7 @@ told as (
         cast(null as double) as cost_cny
     from earlier_projects
     where half_year < '{{ var("half_year") }}'
-        and {{ half_year_number('half_year') }} + {{ renewal_limit('pool_half_years') }} > {{ now }}
+        and {{ half_year_number('half_year') }} + {{ renewal_limit('pool_half_years') }} > {{ this_half_year }}
     union all
     select
         '{{ var("half_year") }}' as half_year,

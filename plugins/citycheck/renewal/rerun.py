@@ -32,8 +32,12 @@ _WANTED = (
     "int_index_nodes", "int_variants", "uncertainty", "scoring", "int_area_variants", "int_survey_precision",  # what is drawn
     "int_demand_points", "indicator_kinds", "indicators", "int_indicators", "stg_communities", "int_community_areas",
 )  # fmt: skip
-_ONLY: Mapping[str, set[str]] = {"int_point_communities": {"int_facilities"}}
-"""Who reads the rows of facilities in a model of places of all kinds: to everyone else nothing has changed."""
+_ONLY: Mapping[str, set[str]] = {
+    "int_point_communities": {"int_facilities"},
+    "demand_access": {"kind_access"},
+}
+"""Who reads the rows of facilities in a model of places of all kinds: to everyone else nothing has changed. Nor to who
+finds the quantiles of distances, which nobody asks for and which cost more than the coverage."""
 
 _NEW = "facility_id in (select facility_id from lake.facilities)"
 _HERE = "building_id in (select building_id from asked.points)"
@@ -131,8 +135,7 @@ _RULES = {
     "int_variant_numerators": _Rule(
         "(community_id, indicator_code) in (select community_id, indicator_code from asked.served)",
         {
-            "stg_access_nearest": "kind_code in ({their_kinds}) "
-            "and (building_id, kind_code) in (select building_id, kind_code from asked.homes)",
+            "stg_access_nearest": f"kind_code in ({{their_kinds}}) and {_HOME}",
             "stg_access_reach": _HOME,
             "int_facilities": "kind_code in ({their_kinds})",
             "int_demand_points": _HOME,
@@ -370,6 +373,8 @@ def _is_inlined(known: Mapping[str, Model], model: Model, reads: Mapping[str, st
 
 
 _CONCERNED = """
+create table asked.reach as from added_reach;
+
 -- as steps.access decides: the shorter way, of equally long ones the one without streets, and then the lower code
 create table asked.nearer as
 with compared as (
@@ -389,7 +394,7 @@ with compared as (
             or (new.network_m, new.network_basis = 'network', new.network_facility_id)
             < (old.network_m, old.network_basis = 'network', old.network_facility_id)
         ) as is_shorter
-    from asked.nearest as new
+    from added_nearest as new
     left join released.staging.stg_access_nearest as old using (building_id, kind_code, facility_class)
 )
 select
@@ -419,10 +424,8 @@ inner join asked.points as points using (building_id)
 inner join standard.indicator_kinds as indicator_kinds using (kind_code);
 
 create table asked.homes as
-select distinct demand_points.building_id, indicator_kinds.kind_code
-from asked.served as served
-inner join standard.indicator_kinds as indicator_kinds using (indicator_code)
-inner join intermediate.int_demand_points as demand_points using (community_id);
+select building_id from intermediate.int_demand_points
+where community_id in (select community_id from asked.served);
 """
 _WITH_NEW = {
     "stg_access_nearest": "from asked.nearer union all by name select old.* from {released} as old "
@@ -479,9 +482,9 @@ class _Sets(dict[str, str]):
         """The new facilities have distances: who is nearer than before, and whom that concerns."""
         for name, table in tables.items():
             self._connection.register(f"added_{name}", table)
-            self._connection.execute(f"create table asked.{name} as from added_{name}")
-            self._connection.unregister(f"added_{name}")
         self._connection.execute(_CONCERNED)
+        for name in tables:
+            self._connection.unregister(f"added_{name}")
         self.are_measured = True
 
 

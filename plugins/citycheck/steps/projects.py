@@ -105,14 +105,21 @@ def _table(release: releases.Release) -> Path:
 
 
 def chosen(now: Current, *, county: str | None = None, department: str | None = None) -> list[Project]:
-    """The projects of a county and department, most urgent first."""
+    """The projects of a county and department, most urgent first, and of equal ones those that more people wait for."""
     found = [
         project
         for project in now.projects.values()
         if county in (None, project.text("county_id"), project.text("county_name"))
         and department in (None, project.text("department"))
     ]
-    return sorted(found, key=lambda p: (-(p.values.get("priority_score") or 0.0), p.text("project_id")))
+    return sorted(
+        found,
+        key=lambda p: (
+            -(p.values.get("priority_score") or 0.0),
+            -(p.values.get("uncovered_population") or 0),
+            p.text("project_id"),
+        ),
+    )
 
 
 def export(city: str, half_year: str, out: Path, *, county: str | None, department: str | None) -> int:

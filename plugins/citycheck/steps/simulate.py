@@ -24,7 +24,9 @@ from citycheck.steps import earlier
 if TYPE_CHECKING:
     from citycheck.renewal.whatif import Effect, WhatIf
 
-_COLUMNS = ("project_id", "kind_code", "site_lon", "site_lat", "size_m2", "capacity_gap")
+_COLUMNS = ("project_id", "pool_code", "kind_code", "site_lon", "site_lat", "size_m2", "capacity_gap")
+_OPEN = ("proposed", "reserve", "annual", "under_way")
+"""Of what is delivered, the register tells."""
 
 
 def opened(city: str, half_year: str) -> WhatIf:
@@ -58,20 +60,28 @@ def run(city: str, half_year: str, additions: Sequence[Addition]) -> list[Effect
 
     Raises like `opened`, and `BadInput` when an addition lies outside the city.
     """
+    check(city, additions)
+    with opened(city, half_year) as release:
+        return release.effects(additions)
+
+
+def check(city: str, additions: Sequence[Addition]) -> None:
+    """Raises `BadInput` when an addition lies outside the city."""
     box = load_city(city).profile.box
     for one in additions:
         if not (box.lon_min <= one.lon <= box.lon_max and box.lat_min <= one.lat <= box.lat_max):
             raise BadInput(
                 f"{one.kind_code}@{one.lon},{one.lat}: lies outside the city's box. Give longitude first, then latitude (WGS84)."
             )
-    with opened(city, half_year) as release:
-        return release.effects(additions)
 
 
 def of_projects(
     city: str, half_year: str, ids: Sequence[str] = (), pool: str | None = None
 ) -> list[Addition]:
     """The facilities of projects of the current release: the named ones, and those of a pool that build one at a site.
+
+    One facility may close the shortfalls of several communities: what several projects put at one place is built once, as
+    large as the largest asks for.
 
     Raises `BadInput` when the release has no projects, not these, or when a named one builds no facility at a site.
     """
@@ -80,10 +90,9 @@ def of_projects(
         if not marts.execute("select 1 from duckdb_tables() where table_name = 'projects'").fetchall():
             raise BadInput(f"{city} {half_year}: the release has no projects. Give facilities by --add.")
         rows = [
-            dict(zip((*_COLUMNS, "pool_code"), row, strict=True))
+            dict(zip(_COLUMNS, row, strict=True))
             for row in marts.execute(
-                f"select {', '.join(_COLUMNS)}, pool_code from marts.projects "
-                "where status_code not in ('dropped', 'closed') order by project_id"
+                f"select {', '.join(_COLUMNS)} from marts.projects where status_code in {_OPEN} order by project_id"
             ).fetchall()
         ]
     known = {row["project_id"]: row for row in rows}
@@ -95,7 +104,7 @@ def of_projects(
             )
         if not _is_built(known[one]):
             raise BadInput(
-                f"{one}: puts no facility of a kind at a site, so that nothing can be simulated. Leave it out."
+                f"{one}: builds no facility of a kind at a site, so that no index can tell what it would change. Leave it out."
             )
         chosen.append(known[one])
     if pool is not None:
@@ -109,7 +118,17 @@ def of_projects(
             for row in rows
             if row["pool_code"] == pool and row["project_id"] not in ids and _is_built(row)
         ]
-    return [Addition.of_project(row) for row in chosen]
+    return [Addition.of_project(row) for row in _built_once(chosen)]
+
+
+def _built_once(projects: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One project a kind and place, as large as the largest of them."""
+    built: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for one in projects:
+        same = built.setdefault((one["kind_code"], one["site_lon"], one["site_lat"]), dict(one))
+        for size in ("size_m2", "capacity_gap"):
+            same[size] = max((row[size] for row in (same, one) if row[size] is not None), default=None)
+    return list(built.values())
 
 
 def _is_built(row: dict[str, Any]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import openpyxl
@@ -279,6 +280,16 @@ def test_what_a_release_has_counted_is_not_counted_again(home):
     counted = register.Edit(FIRST, "cost_cny", "1", "", datetime(2026, 7, 15, 16), "民政局", "cli")
     register.append(home.root, [counted], counted.edited_at)
     assert now().text("cost_cny") == "500000"
+
+
+def test_of_equal_priority_more_people_come_first(home):
+    rows = [("a", 60.0, 5), ("b", 60.0, None), ("c", 60.0, 900), ("d", 61.0, 1)]
+    found = {
+        name: register.Project({"project_id": name, "priority_score": score, "uncovered_population": people})
+        for name, score, people in rows
+    }
+    chosen = projects.chosen(replace(projects.current(CITY), projects=found))
+    assert [project.text("project_id") for project in chosen] == ["d", "c", "a", "b"]
 
 
 def test_supervision(home):

@@ -30,7 +30,7 @@ def test_projects_are_asked_of_a_release(project):
 
 @pytest.fixture
 def released(tmp_path, monkeypatch):
-    """A release's database with four projects."""
+    """A release's database with projects."""
     database = tmp_path / "2026H1.duckdb"
     with duckdb.connect(str(database)) as marts:
         marts.execute("create schema marts")
@@ -40,7 +40,12 @@ def released(tmp_path, monkeypatch):
                 ('p1', 'F07', 118.8e0, 28.9e0, 350e0, null, 'annual_list', 'annual'),
                 ('p2', 'F03', 118.9e0, 28.9e0, 200e0, 30.0, 'annual_list', 'annual'),
                 ('p3', 'F07', null, null, 350e0, null, 'annual_list', 'annual'),
-                ('p4', 'F08', 118.8e0, 28.9e0, null, null, 'midterm_reserve', 'closed')
+                ('p4', 'F08', 118.8e0, 28.9e0, null, null, 'midterm_reserve', 'closed'),
+                ('p5', null, 118.8e0, 28.9e0, null, null, 'annual_list', 'proposed'),
+                ('p6', 'F07', 118.8e0, 28.9e0, 500e0, null, 'annual_list', 'delivered'),
+                ('p7', 'F03', 118.9e0, 28.9e0, 300e0, null, 'five_year_goal', 'reserve'),
+                ('p8', 'F03', 118.9e0, 28.9e0, 250e0, 45.2, 'five_year_goal', 'proposed'),
+                ('p9', 'F04', 118.9e0, 28.9e0, 2200e0, null, 'five_year_goal', 'under_way')
             ) as of(project_id, kind_code, site_lon, site_lat, size_m2, capacity_gap, pool_code, status_code)
             """
         )
@@ -58,13 +63,28 @@ def test_an_annual_list_is_what_it_builds_at_a_site(released):
     assert simulate.of_projects("town", HALF_YEAR, ["p1"], "annual_list") == found
 
 
+def test_one_facility_for_several_communities_is_built_once(released):
+    found = simulate.of_projects("town", HALF_YEAR, pool="five_year_goal")
+    assert [(one.kind_code, one.area_m2, one.capacity) for one in found] == [
+        ("F03", 300.0, 46),
+        ("F04", 2200.0, None),
+    ]
+    assert simulate.of_projects("town", HALF_YEAR, ["p2"], "five_year_goal") == found
+
+
 @pytest.mark.parametrize(
     ("ids", "pool", "said"),
     [
-        (["p9"], None, "p9: is no open project of town 2026H1"),
+        (["p10"], None, "p10: is no open project of town 2026H1"),
         (["p4"], None, "p4: is no open project"),
-        (["p3"], None, "p3: puts no facility of a kind at a site"),
-        ([], "midterm_reserve", "'midterm_reserve' is no pool with open projects; there are annual_list"),
+        (["p6"], None, "p6: is no open project"),
+        (["p3"], None, "p3: builds no facility of a kind at a site"),
+        (["p5"], None, "p5: builds no facility of a kind at a site"),
+        (
+            [],
+            "midterm_reserve",
+            "'midterm_reserve' is no pool with open projects; there are annual_list, five_year_goal",
+        ),
     ],
 )
 def test_what_is_no_project_is_told(released, ids, pool, said):
