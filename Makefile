@@ -18,7 +18,7 @@ export GX_ANALYTICS_ENABLED := false
 export AIRFLOW__USAGE_DATA_COLLECTION__ENABLED := False
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up down test test-dbt test-cities test-airflow test-faults test-browser test-fast bench-feeds bench-access bench-graphs bench-index bench-whatif bench-page bench-api bench-siting docs lint format lock clean
+.PHONY: help setup setup-dev demo up down test test-dbt test-cities test-airflow test-faults test-browser test-fast bench-feeds bench-access bench-graphs bench-index bench-whatif bench-page bench-api bench-siting bench-pools docs lint format lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ bench-siting: setup $(PEERS)/peers.stamp ## Time where to build beside spopt and
 
 bench-whatif: setup ## Time what-if questions of a released half-year; HOME_DIR=var is where `make demo` left one
 	@$(PY) -m bench.whatif $(if $(HOME_DIR),$(HOME_DIR),var) $(if $(JSON),--json $(JSON))
+
+bench-pools: setup-dev ## Retell the projects of a home over its half-years and compare; HOME_DIR=var by default
+	@$(PY) -m bench.pools $(or $(HOME_DIR),var) --city $(CITY)
 
 bench-page: setup ## Time the first view of a release page in a cold browser, as released and with 6,000 communities
 	@$(PY) -m bench.page $(if $(JSON),--json $(JSON))
