@@ -23,6 +23,9 @@ NO_STATISTIC = {
     "row_ledger": "how many rows came and what became of them",
     "quarantine_summary": "the same by reason",
     "release_drift": "checks of other tables, with their limits",
+    "project_log": "what happened to single projects",
+    "pool_flows": "how many projects came, moved and left",
+    "strategy_review": "the same of macro renewal by kind, and what follows",
 }
 """Published marts without statuses, and what they hold instead of statistics."""
 NOT_MEASURED = {"index_revisions", "release_drift"}
